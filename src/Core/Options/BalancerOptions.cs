@@ -1,0 +1,129 @@
+using System.Collections.Immutable;
+using Roadbalancer.Backends;
+
+namespace Roadbalancer.Options;
+
+/// <summary>Which of the three ways of working is in force; announced in the log at start.</summary>
+internal enum BalancingMode
+{
+    /// <summary>One backend, straight forwarding: no selection, no retry, no health machinery on the path.</summary>
+    SingleBackend,
+
+    /// <summary>One backend with health checks, metrics and retries.</summary>
+    SingleBackendBalanced,
+
+    /// <summary>Several backends.</summary>
+    Balanced,
+}
+
+/// <summary>What is done about a stream that breaks after its first bytes have gone to the client: <c>stream_recovery</c>.</summary>
+internal enum StreamRecovery
+{
+    /// <summary>Ask again elsewhere, compare with what the client has, go on unseen from where it broke.</summary>
+    Replay,
+
+    /// <summary>Send the partial answer as an assistant prefix to a backend that can continue it; else as <see cref="Replay"/>.</summary>
+    Continue,
+
+    /// <summary>Hold every answer back until it is whole.</summary>
+    Buffer,
+
+    /// <summary>End in a clear error.</summary>
+    Off,
+}
+
+/// <summary>A key that a client may present. Never logged; compared in constant time.</summary>
+/// <param name="Name">Shown in logs and statistics.</param>
+/// <param name="Key">The secret.</param>
+internal sealed record ClientKey(string Name, string Key);
+
+/// <summary>Everything a user configures, validated and with defaults filled in. Built by the loader, never by hand in production code.</summary>
+internal sealed record BalancerOptions
+{
+    /// <summary>Which backend gets the next request; a name or alias of the strategy table. Keys <c>strategy</c>, <c>LLM_STRATEGY</c>, <c>LOAD_BALANCE_STRATEGY</c>. Default <c>round_robin</c>.</summary>
+    public string Strategy { get; init; } = "round_robin";
+
+    /// <summary>Single or balanced; follows from the backends and <c>LOAD_BALANCE_ENABLED</c>.</summary>
+    public BalancingMode Mode { get; init; } = BalancingMode.Balanced;
+
+    /// <summary>The backends in the order of configuration; never empty, names unique.</summary>
+    public ImmutableArray<Backend> Backends { get; init; } = [];
+
+    /// <summary>More attempts at one backend after the first. 0 to 100, default 2. Keys <c>retry_count</c>, <c>MAX_RETRIES</c>.</summary>
+    public int RetryCount { get; init; } = 2;
+
+    /// <summary>False: a failed attempt is final. Key <c>fallback_on_failure</c>, default true.</summary>
+    public bool FallbackOnFailure { get; init; } = true;
+
+    /// <summary>Whether backends are probed. Keys <c>health_check.enabled</c>, <c>LLM_HEALTH_CHECK</c>; default true.</summary>
+    public bool HealthCheckEnabled { get; init; } = true;
+
+    /// <summary>Time between probes of one backend. Keys <c>health_check.interval</c>, <c>HEALTH_CHECK_INTERVAL</c>, seconds; default 30.</summary>
+    public TimeSpan HealthCheckInterval { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Consecutive failures, of probes or live requests alike, that take a backend out. 1 to 1,000, default 3. Keys <c>failure_threshold</c>, <c>FAILURE_THRESHOLD</c>.</summary>
+    public int FailureThreshold { get; init; } = 3;
+
+    /// <summary>Share of failed requests in <see cref="FailureWindow"/> that takes a backend out. Above 0 to 1, default 0.5. Key <c>failure_ratio</c>.</summary>
+    public double FailureRatio { get; init; } = 0.5;
+
+    /// <summary>Requests needed in the window before <see cref="FailureRatio"/> is looked at. Default 20. Key <c>failure_ratio_minimum</c>.</summary>
+    public int FailureRatioMinimum { get; init; } = 20;
+
+    /// <summary>The window of <see cref="FailureRatio"/>. Key <c>failure_window</c>, seconds, default 30.</summary>
+    public TimeSpan FailureWindow { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a backend stays out the first time; doubles up to <see cref="CooldownMax"/>. Key <c>cooldown</c>, seconds, default 5.</summary>
+    public TimeSpan Cooldown { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The longest cooldown. Key <c>cooldown_max</c>, seconds, default 60.</summary>
+    public TimeSpan CooldownMax { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Time over which a recovered backend's share grows to its full size; 0 for at once. Key <c>slow_start</c>, seconds, default 10.</summary>
+    public TimeSpan SlowStart { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a backend without quota is left alone when it does not say until when. Key <c>quota_park</c>, seconds, default 300.</summary>
+    public TimeSpan QuotaPark { get; init; } = TimeSpan.FromSeconds(300);
+
+    /// <summary>How long a model that a backend does not have is not asked of it again. Key <c>model_absent_park</c>, seconds, default 60.</summary>
+    public TimeSpan ModelAbsentPark { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>When every backend is out, try the best of the bad ones. Key <c>panic_mode</c>, default true.</summary>
+    public bool PanicMode { get; init; } = true;
+
+    /// <summary>The whole of a request, attempts, waits and stream included. Key <c>total_timeout</c>, seconds, default 3600.</summary>
+    public TimeSpan TotalTimeout { get; init; } = TimeSpan.FromSeconds(3600);
+
+    /// <summary>The longest <c>Retry-After</c> that is waited for at the same backend before a worse group is used. Key <c>max_retry_wait</c>, seconds, default 5.</summary>
+    public TimeSpan MaxRetryWait { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>The longest wait for a backend that is full or parked. Key <c>max_queue_wait</c>, seconds, default 5; 0 refuses at once.</summary>
+    public TimeSpan MaxQueueWait { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Requests that may wait at the same time. Key <c>max_queue_length</c>, default 1,000.</summary>
+    public int MaxQueueLength { get; init; } = 1_000;
+
+    /// <summary>Retries as a share of the requests of the last 10 s. 0 to 1, default 0.2. Key <c>retry_budget</c>.</summary>
+    public double RetryBudgetRatio { get; init; } = 0.2;
+
+    /// <summary>Retries in 10 s that are always allowed. Default 10. Key <c>retry_budget_floor</c>.</summary>
+    public int RetryBudgetFloor { get; init; } = 10;
+
+    /// <summary>What is done about a stream that breaks midway. Key <c>stream_recovery</c>, default <c>replay</c>.</summary>
+    public StreamRecovery StreamRecovery { get; init; } = StreamRecovery.Replay;
+
+    /// <summary>Hedging: null is off; zero is «the 95th percentile of the backend»; otherwise a time. Key <c>hedge_after</c> (<c>p95</c> or seconds).</summary>
+    public TimeSpan? HedgeAfter { get; init; }
+
+    /// <summary>Share of requests that may be hedged. 0 to 1, default 0.05. Key <c>hedge_ratio</c>.</summary>
+    public double HedgeRatio { get; init; } = 0.05;
+
+    /// <summary>Largest request body in bytes; beyond it 413. 1 to 104,857,600, default 104,857,600 (100 MiB). Key <c>max_body_bytes</c>.</summary>
+    public long MaxBodyBytes { get; init; } = 104_857_600;
+
+    /// <summary>Keys that clients may present; empty: open. <c>ROADBALANCER_API_KEYS</c>, key <c>api_keys</c>.</summary>
+    public ImmutableArray<ClientKey> ClientKeys { get; init; } = [];
+
+    /// <summary>How long the union of <c>GET /v1/models</c> is kept. Key <c>models_cache</c>, seconds, default 10.</summary>
+    public TimeSpan ModelsCache { get; init; } = TimeSpan.FromSeconds(10);
+}
