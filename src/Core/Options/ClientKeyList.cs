@@ -36,7 +36,7 @@ internal static class ClientKeyList
         var sign = text.IndexOf('=', StringComparison.Ordinal);
 
         // A bare key may be base64, whose padding is no separator.
-        var named = sign > 0 && text.AsSpan(sign).TrimStart('=').Length > 0;
+        var named = sign >= 0 && text.AsSpan(sign).TrimStart('=').Length > 0;
         Add(keys, part, named ? text[..sign].Trim() : defaultName, named ? part with { Node = SettingNode.Scalar(text[(sign + 1)..], part.Node.Line) } : part);
     }
 

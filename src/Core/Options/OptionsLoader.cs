@@ -45,7 +45,7 @@ internal sealed class OptionsLoader
         var source = BackendSource.Choose(listInFile, binding);
         var backends = source is null ? [] : BackendNames.Build(source, draft.Times);
         var host = HostOf(draft, binding);
-        var options = OptionsRules.Complete(draft, source, BackendNames.Append(backends, DemoBackends), host, file is { Root: null }, binding);
+        var options = OptionsRules.Complete(draft, source, BackendNames.Append(backends, DemoBackends), host, file is { IsMap: false }, binding);
         binding.Close();
         var valid = binding.Errors.Count == 0;
         return new()

@@ -18,7 +18,7 @@ internal static class OptionsRules
     private static readonly TimeSpan FunctionsPatience = TimeSpan.FromSeconds(240);
 
     public static BalancerOptions Complete(
-        OptionsDraft draft, BackendSource? source, ImmutableArray<Backend> backends, HostOptions host, bool fileIsUnread, Binding binding)
+        OptionsDraft draft, BackendSource? source, ImmutableArray<Backend> backends, HostOptions host, bool fileIsBroken, Binding binding)
     {
         var options = draft.Options;
         if (options.CooldownMax < options.Cooldown)
@@ -26,7 +26,7 @@ internal static class OptionsRules
             binding.Add(new("cooldown_max", Seconds(options.CooldownMax), $"must not be less than cooldown ({Seconds(options.Cooldown)})"));
         }
 
-        if (backends.IsEmpty && source is null or { Drafts.Count: 0 } && !fileIsUnread)
+        if (backends.IsEmpty && source is null or { Drafts.Count: 0 } && !fileIsBroken)
         {
             binding.Add(new("backends", null, NoBackend));
         }

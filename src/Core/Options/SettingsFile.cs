@@ -13,6 +13,9 @@ internal sealed record SettingsFile(string Path, byte[] Content, SettingNode? Ro
     /// <summary>Picked up from the working folder when no file is named.</summary>
     public const string DefaultName = "config.yaml";
 
+    /// <summary>Whether it can hold settings: a map, or empty. Otherwise what is missing is not to be blamed on the user as well.</summary>
+    public bool IsMap => Root is { Kind: SettingKind.Map or SettingKind.Null };
+
     /// <summary>The file named by the command line, else by <c>ROADBALANCER_CONFIG</c>, else <c>config.yaml</c> where there is one.</summary>
     public static string? Find(string? named, string currentDirectory)
     {

@@ -11,7 +11,9 @@ namespace Roadbalancer.Options;
 internal sealed class YamlSettings
 {
     private const string MergeKey = "<<";
-    private const string StandardTags = "tag:yaml.org,2002:";
+    private const string TagPrefix = "tag:yaml.org,2002:";
+
+    private static readonly string[] StandardTags = ["str", "int", "float", "bool", "null", "map", "seq", "merge"];
 
     private readonly Parser _parser;
     private readonly Dictionary<string, SettingNode> _anchors = new(StringComparer.Ordinal);
@@ -92,7 +94,7 @@ internal sealed class YamlSettings
             return Fail(new("not valid YAML", line));
         }
 
-        if (!start.Tag.IsEmpty && !start.Tag.IsNonSpecific && !start.Tag.Value.StartsWith(StandardTags, StringComparison.Ordinal))
+        if (!start.Tag.IsEmpty && !start.Tag.IsNonSpecific && !IsStandard(start.Tag.Value))
         {
             return Fail(new("a tag other than YAML's own", line));
         }
@@ -110,6 +112,9 @@ internal sealed class YamlSettings
 
         return value;
     }
+
+    private static bool IsStandard(string tag) =>
+        tag.StartsWith(TagPrefix, StringComparison.Ordinal) && StandardTags.Contains(tag[TagPrefix.Length..], StringComparer.Ordinal);
 
     private static SettingNode Scalar(Scalar scalar, int line) =>
         scalar.Style == ScalarStyle.Plain && scalar.Value is "" or "~" or "null" or "Null" or "NULL"
