@@ -10,21 +10,21 @@ internal static class BackendNames
     public static ImmutableArray<Backend> Build(BackendSource source, BackendTimes inherited)
     {
         var taken = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
-        foreach (var (place, draft) in source.Drafts)
+        foreach (var draft in source.Drafts)
         {
             if (draft.Value.Name.Length > 0 && !taken.Add(draft.Value.Name))
             {
-                place.Of("name", SettingNode.Scalar(draft.Value.Name, place.Node.Line)).Refuse("must be unique, but a backend before it has the same name");
+                draft.Place.Of("name", SettingNode.Scalar(draft.Value.Name, draft.Place.Node.Line)).Refuse("must be unique, but a backend before it has the same name");
             }
         }
 
         var backends = ImmutableArray.CreateBuilder<Backend>(source.Drafts.Count);
-        foreach (var (place, draft) in source.Drafts)
+        foreach (var draft in source.Drafts)
         {
             if (draft.HasUrl)
             {
                 var name = draft.Value.Name.Length > 0 ? draft.Value.Name : Default(draft.Value.BaseUrl, taken);
-                Check(place, name, draft);
+                Check(name, draft);
                 backends.Add(draft.Build(name, inherited, source.Defaults));
             }
         }
@@ -54,23 +54,23 @@ internal static class BackendNames
     }
 
     /// <summary>Rules between a backend's fields.</summary>
-    private static void Check(SettingReader place, string name, BackendDraft draft)
+    private static void Check(string name, BackendDraft draft)
     {
         var backend = draft.Value;
         if (backend.ModelName is not null && backend.Models.Count > 0)
         {
-            place.Binding.Warn($"backend {name}: models is ignored, because model_name makes it serve any model under that name");
+            draft.Place.Binding.Warn($"backend {name}: models is ignored, because model_name makes it serve any model under that name");
         }
 
         if (backend.ApiKey is not null && backend.Auth == BackendAuth.None)
         {
-            place.Binding.Warn($"backend {name}: api_key is never sent, because auth is none");
+            draft.Place.Binding.Warn($"backend {name}: api_key is never sent, because auth is none");
         }
 
         if (backend.ApiKey is not null && backend.BaseUrl is { Scheme: "http", IsLoopback: false } && backend.Auth != BackendAuth.None
             && backend.BaseUrl.HostNameType == UriHostNameType.Dns && backend.BaseUrl.Host.Contains('.', StringComparison.Ordinal))
         {
-            place.Binding.Warn($"backend {name}: its key is sent unencrypted; use https");
+            draft.Place.Binding.Warn($"backend {name}: its key is sent unencrypted; use https");
         }
     }
 }

@@ -5,8 +5,8 @@ namespace Roadbalancer.Options;
 /// <summary>Where the backends come from, and what was written about them.</summary>
 /// <param name="Origin">The variable or key, as messages name it.</param>
 /// <param name="Defaults">What holds where nothing was written.</param>
-/// <param name="Drafts">The backends, with the place that each was written at.</param>
-internal sealed record BackendSource(string Origin, FamilyDefaults Defaults, List<(SettingReader Place, BackendDraft Draft)> Drafts)
+/// <param name="Drafts">The backends.</param>
+internal sealed record BackendSource(string Origin, FamilyDefaults Defaults, List<BackendDraft> Drafts)
 {
     /// <summary>
     /// The source that wins: <c>LLM_BACKENDS</c>, <c>VLLM_SERVER_URL</c>, <c>LLM_ENDPOINTS</c>, the file's list (<paramref name="inFile"/>).
@@ -46,7 +46,7 @@ internal sealed record BackendSource(string Origin, FamilyDefaults Defaults, Lis
             whole.Refuse($"must be a JSON array of backends: {problem!.Text}");
         }
 
-        return new(Families.Backends, FamilyDefaults.B, [(whole, new())]);
+        return new(Families.Backends, FamilyDefaults.B, [new(whole)]);
     }
 
     private static BackendSource FromList(SettingReader list, FamilyDefaults defaults)
@@ -56,14 +56,14 @@ internal sealed record BackendSource(string Origin, FamilyDefaults Defaults, Lis
         {
             // What a text holds here may be anything, a key included.
             (list with { Secret = list.Node.Kind == SettingKind.Scalar }).Refuse($"must be a list of at most {SettingLimits.Backends} backends, each with at least url");
-            source.Drafts.Add((list, new()));
+            source.Drafts.Add(new(list));
             return source;
         }
 
         for (var i = 0; i < list.Node.Items.Count; i++)
         {
             var place = list.At(i);
-            source.Drafts.Add((place, BackendTable.BindMap(place with { Secret = place.Node.Kind == SettingKind.Scalar })));
+            source.Drafts.Add(BackendTable.BindMap(place with { Secret = place.Node.Kind == SettingKind.Scalar }));
         }
 
         return source;
@@ -71,10 +71,9 @@ internal sealed record BackendSource(string Origin, FamilyDefaults Defaults, Lis
 
     private static BackendSource Single(Binding binding)
     {
-        var draft = new BackendDraft();
         binding.TryVariable(Families.SingleUrl, out var url);
-        var place = Families.Reader(Families.SingleUrl, url!, binding);
-        BackendTable.Bind(draft, "url", place);
+        var draft = new BackendDraft(Families.Reader(Families.SingleUrl, url!, binding));
+        BackendTable.Bind(draft, "url", draft.Place);
         foreach (var (variable, key) in Families.SingleKeys)
         {
             if (binding.TryVariable(variable, out var value))
@@ -83,7 +82,7 @@ internal sealed record BackendSource(string Origin, FamilyDefaults Defaults, Lis
             }
         }
 
-        return new(Families.SingleUrl, FamilyDefaults.B, [(place, draft)]);
+        return new(Families.SingleUrl, FamilyDefaults.B, [draft]);
     }
 
     private static BackendSource Positional(Binding binding)
@@ -94,14 +93,14 @@ internal sealed record BackendSource(string Origin, FamilyDefaults Defaults, Lis
         if (urls.Count > SettingLimits.Backends)
         {
             Families.Reader(Families.Endpoints, "", binding).Report($"must be a list of at most {SettingLimits.Backends} URLs");
-            return source with { Drafts = [(urls[0], new())] };
+            return source with { Drafts = [new(urls[0])] };
         }
 
         foreach (var url in urls)
         {
-            var draft = new BackendDraft();
+            var draft = new BackendDraft(url);
             BackendTable.Bind(draft, "url", url);
-            source.Drafts.Add((url, draft));
+            source.Drafts.Add(draft);
         }
 
         foreach (var (variable, key) in Families.PositionalKeys)
@@ -124,7 +123,7 @@ internal sealed record BackendSource(string Origin, FamilyDefaults Defaults, Lis
         {
             if (values[i].Node.Text.Length > 0)
             {
-                BackendTable.Bind(source.Drafts[i].Draft, key, values[i]);
+                BackendTable.Bind(source.Drafts[i], key, values[i]);
             }
         }
 

@@ -40,7 +40,7 @@ internal static class BackendTable
     /// <summary>Binds one backend written as a map.</summary>
     public static BackendDraft BindMap(SettingReader backend)
     {
-        var draft = new BackendDraft();
+        var draft = new BackendDraft(backend);
         foreach (var (key, value) in backend.Entries("must be a map with at least url"))
         {
             if (Rows.ContainsKey(key))

@@ -2,6 +2,9 @@ using System.Collections.Immutable;
 
 namespace Roadbalancer.Options;
 
+/// <summary>A variable that holds one key of a backend, or of several by position.</summary>
+internal sealed record BackendVariable(string Variable, string Key);
+
 /// <summary>
 /// The two sets of environment variables that users come with. Family B's backends win over family A altogether, so that no setting of
 /// the one is applied to the backends of the other; what was ignored is said.
@@ -18,13 +21,13 @@ internal static class Families
     public const string Endpoints = "LLM_ENDPOINTS";
 
     /// <summary>Family A's lists by position and the backend key that each is.</summary>
-    public static readonly ImmutableArray<(string Variable, string Key)> PositionalKeys =
+    public static readonly ImmutableArray<BackendVariable> PositionalKeys =
     [
-        ("LLM_API_KEYS", "api_key"), ("LLM_WEIGHTS", "weight"), ("LLM_MAX_TOKENS", "max_tokens"), ("LLM_TEMPERATURES", "temperature"),
+        new("LLM_API_KEYS", "api_key"), new("LLM_WEIGHTS", "weight"), new("LLM_MAX_TOKENS", "max_tokens"), new("LLM_TEMPERATURES", "temperature"),
     ];
 
     /// <summary>Family B's variables for a single backend and the backend key that each is.</summary>
-    public static readonly ImmutableArray<(string Variable, string Key)> SingleKeys = [("MODEL_NAME", "model_name"), ("API_KEY", "api_key")];
+    public static readonly ImmutableArray<BackendVariable> SingleKeys = [new("MODEL_NAME", "model_name"), new("API_KEY", "api_key")];
 
     /// <summary>The variable of family B that brings backends; null when neither is set.</summary>
     public static string? BackendsOfB(Binding binding) => binding.Has(Backends) ? Backends : binding.Has(SingleUrl) ? SingleUrl : null;

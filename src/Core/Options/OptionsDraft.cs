@@ -52,9 +52,13 @@ internal sealed record FamilyDefaults(TimeSpan Timeout, int MaxConnections)
 }
 
 /// <summary>One backend while it is put together.</summary>
-internal sealed class BackendDraft
+/// <param name="place">Where it was written.</param>
+internal sealed class BackendDraft(SettingReader place)
 {
     private static readonly Uri NoUrl = new("http://none");
+
+    /// <summary>Where it was written.</summary>
+    public SettingReader Place { get; } = place;
 
     /// <summary>What was written; the name is empty and the URL a stand-in until they are known.</summary>
     public Backend Value { get; set; } = new() { Name = "", BaseUrl = NoUrl };

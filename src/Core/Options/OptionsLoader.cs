@@ -15,7 +15,7 @@ internal sealed class OptionsLoader
 
     /// <param name="environment">All environment variables.</param>
     /// <param name="commandLine">The arguments; its errors become errors of the load.</param>
-    /// <param name="currentDirectory">What a relative path is relative to, and where <c>config.yaml</c> is looked for.</param>
+    /// <param name="currentDirectory">A full path: what a relative path is relative to, and where <c>config.yaml</c> is looked for.</param>
     public OptionsLoader(IReadOnlyDictionary<string, string> environment, CommandLine commandLine, string currentDirectory)
     {
         _environment = environment;
@@ -26,6 +26,19 @@ internal sealed class OptionsLoader
     /// <summary>Backends of <c>--demo</c>, behind the configured ones in every load, renamed where a name is taken.</summary>
     public ImmutableArray<Backend> DemoBackends { get; init; } = [];
 
+    /// <summary>This process's environment, for the constructor.</summary>
+    public static Dictionary<string, string> ProcessEnvironment()
+    {
+        var environment = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (System.Collections.DictionaryEntry variable in Environment.GetEnvironmentVariables())
+        {
+            environment[(string)variable.Key] = (string?)variable.Value ?? "";
+        }
+
+        return environment;
+    }
+
+    /// <summary>Everything configured at this moment, or every error in it.</summary>
     public OptionsResult Load()
     {
         var binding = new Binding(_environment);
@@ -61,12 +74,13 @@ internal sealed class OptionsLoader
 
     private void ApplyCommandLine(OptionsDraft draft, Binding binding)
     {
-        ReadOnlySpan<(string Option, string Key, string? Value)> overrides =
-        [
-            ("--strategy", "strategy", _commandLine.Strategy), ("--host", "host", _commandLine.Host), ("--port", "port", _commandLine.Port),
-            ("--log-format", "log_format", _commandLine.LogFormat), ("--log-level", "log_level", _commandLine.LogLevel),
-        ];
-        foreach (var (option, key, value) in overrides)
+        Override("--strategy", "strategy", _commandLine.Strategy);
+        Override("--host", "host", _commandLine.Host);
+        Override("--port", "port", _commandLine.Port);
+        Override("--log-format", "log_format", _commandLine.LogFormat);
+        Override("--log-level", "log_level", _commandLine.LogLevel);
+
+        void Override(string option, string key, string? value)
         {
             if (value is not null)
             {

@@ -77,14 +77,28 @@ internal static class SettingTable
     public static readonly ImmutableArray<string> EndpointKeys = ["endpoints", "backends"];
 
     /// <summary>Every key that a file may have at its top level, synonyms included.</summary>
-    public static readonly ImmutableArray<string> FileKeys =
-        [.. EndpointKeys, .. Rows.SelectMany(row => row.Synonyms.Prepend(row.Key)).Select(key => key.Split('.')[0]).Distinct()];
+    public static string[] FileKeys => [.. EndpointKeys, .. ByKey.Keys.Select(key => key.Split('.')[0]).Distinct()];
 
-    private static readonly Dictionary<string, Setting> ByKey =
-        Rows.SelectMany(row => row.Synonyms.Prepend(row.Key).Select(key => (key, row))).ToDictionary(pair => pair.key, pair => pair.row, StringComparer.Ordinal);
+    private static readonly Dictionary<string, Setting> ByKey = Index();
 
     /// <summary>The setting with that key or synonym; null for none.</summary>
     public static Setting? Find(string key) => ByKey.GetValueOrDefault(key);
+
+    /// <summary>A plain loop: LINQ over pairs would be compiled at every start, which this table is part of.</summary>
+    private static Dictionary<string, Setting> Index()
+    {
+        var index = new Dictionary<string, Setting>(StringComparer.Ordinal);
+        foreach (var row in Rows)
+        {
+            index.Add(row.Key, row);
+            foreach (var synonym in row.Synonyms)
+            {
+                index.Add(synonym, row);
+            }
+        }
+
+        return index;
+    }
 
     /// <summary>A setting that is a property of <see cref="BalancerOptions"/> and nothing else.</summary>
     private static Setting Row<T>(string key, Func<SettingReader, T?> read, Func<BalancerOptions, T, BalancerOptions> set)
