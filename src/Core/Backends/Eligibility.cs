@@ -55,7 +55,7 @@ internal static class Eligibility
 
         if (!request.Panic)
         {
-            if (vitals.Misconfigured)
+            if (vitals.Misconfigured && request.Pool.Options.HealthCheckEnabled)
             {
                 return Obstacle.Misconfigured;
             }
