@@ -17,7 +17,7 @@ public sealed class InMemoryStateTests
         var names = "";
         for (var i = 0; i < 6; i++)
         {
-            var lease = await state.AcquireAsync(new AcquireRequest { Pool = pool, Only = -1 }, default);
+            var lease = await state.AcquireAsync(new AcquireRequest { Pool = pool }, TestContext.Current.CancellationToken);
             names += lease!.Backend.Name;
             await state.ReleaseAsync(lease, new AttemptOutcome(OutcomeKind.Succeeded));
         }
