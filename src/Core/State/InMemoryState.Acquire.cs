@@ -88,9 +88,12 @@ internal sealed partial class InMemoryState
     private int FillNeedsLock(ReadOnlySpan<Place> group, Obstacle wanted, in AcquireRequest request, long nowMs)
     {
         var count = 0;
+        var glance = wanted == Obstacle.None && Eligibility.AsksForNothing(request);
+        var slowStartMs = (long)Math.Ceiling(request.Pool.Options.SlowStart.TotalMilliseconds);
         foreach (ref readonly var place in group)
         {
-            if (ObstacleOf(place, request, nowMs) == wanted)
+            if ((glance && place.TakesAny && Eligibility.IsClear(place.Vitals, place.MaxConnections, slowStartMs, nowMs))
+                || ObstacleOf(place, request, nowMs) == wanted)
             {
                 Fill(ref _candidates[count++], place, nowMs);
             }
@@ -112,7 +115,7 @@ internal sealed partial class InMemoryState
         candidate.Index = place.Index;
         candidate.Weight = place.Weight;
         candidate.InFlight = vitals.InFlight;
-        candidate.FailureLoad = Fading.At(vitals.FailureLoad, vitals.FailureLoadAtMs, nowMs);
+        candidate.FailureLoad = vitals.FailureLoad == 0 ? 0 : Fading.At(vitals.FailureLoad, vitals.FailureLoadAtMs, nowMs);
         candidate.Balance = vitals.Balance;
         candidate.LatencyMs = vitals.LatencyMs;
         candidate.LatencyAtMs = vitals.LatencyAtMs;
@@ -124,10 +127,10 @@ internal sealed partial class InMemoryState
         foreach (ref readonly var candidate in candidates)
         {
             total += candidate.Weight;
-            view.Entries[candidate.Index].Vitals.Balance += candidate.Weight;
+            view.Vitals[candidate.Index].Balance += candidate.Weight;
         }
 
-        view.Entries[candidates[picked].Index].Vitals.Balance -= total;
+        view.Vitals[candidates[picked].Index].Balance -= total;
     }
 
     /// <summary>
@@ -142,7 +145,7 @@ internal sealed partial class InMemoryState
         for (var step = 0; step < count; step++)
         {
             var index = (int)((books.Turn + step) % count);
-            var vitals = view.Entries[index].Vitals;
+            var vitals = view.Vitals[index];
             var rank = (vitals.Misconfigured, vitals.Circuit == CircuitState.Closed ? 0 : vitals.OpenUntilMs);
             if ((best < 0 || rank.CompareTo(bestRank) < 0)
                 && Eligibility.Standing(request, index) == Obstacle.None
@@ -159,7 +162,7 @@ internal sealed partial class InMemoryState
     /// <summary>Reserves the place. A request that meets an open circuit whose time is over becomes its trial; in panic it never does.</summary>
     private Lease LeaseNeedsLock(View view, int index, in AcquireRequest request, long nowMs, bool mayTry)
     {
-        var vitals = view.Entries[index].Vitals;
+        var vitals = view.Vitals[index];
         var id = ++_lastLeaseId;
         var isTrial = mayTry && vitals.Circuit != CircuitState.Closed;
         if (isTrial)

@@ -19,10 +19,10 @@ internal sealed partial class InMemoryState
     }
 
     /// <summary>A backend as a search through the pool meets it: what is fixed beside what changes.</summary>
-    private readonly record struct Place(int Index, int Priority, int Weight, int MaxConnections, Vitals Vitals);
+    private readonly record struct Place(int Index, int Priority, int Weight, int MaxConnections, bool TakesAny, Vitals Vitals);
 
-    /// <summary>The entries in one pool's order, and its places by priority, then order.</summary>
-    private sealed record View(Pool Pool, Entry[] Entries, Place[] Places);
+    /// <summary>The entries and their vitals in one pool's order, and its places by priority, then order.</summary>
+    private sealed record View(Pool Pool, Entry[] Entries, Vitals[] Vitals, Place[] Places);
 
     /// <summary>
     /// All that is known of one pool. A request may carry an older <see cref="Pool"/> than the newest seen; two views are cached, so
@@ -93,9 +93,10 @@ internal sealed partial class InMemoryState
         {
             Entry[] entries = [.. pool.Backends.Select(backend => EntryOf(backend.Name))];
             Place[] places = [.. pool.Backends
-                .Select((backend, index) => new Place(index, backend.Priority, backend.Weight, backend.MaxConnections, entries[index].Vitals))
+                .Select((backend, index) => new Place(
+                    index, backend.Priority, backend.Weight, backend.MaxConnections, Eligibility.TakesAny(backend), entries[index].Vitals))
                 .OrderBy(place => place.Priority)];
-            return new View(pool, entries, places);
+            return new View(pool, entries, [.. entries.Select(entry => entry.Vitals)], places);
         }
 
         private Entry EntryOf(string name)

@@ -12,23 +12,26 @@ internal sealed class LeastConnections : IStrategy
         var ties = 1;
         for (var i = 1; i < candidates.Length; i++)
         {
-            var mine = Load(candidates[i]) * candidates[best].Weight;
-            var least = Load(candidates[best]) * candidates[i].Weight;
-            ties = mine < least ? 1 : mine == least ? ties + 1 : ties;
-            best = mine < least ? i : best;
+            var order = Compare(candidates[i], candidates[best]);
+            ties = order < 0 ? 1 : order == 0 ? ties + 1 : ties;
+            best = order < 0 ? i : best;
         }
 
         var skip = ties == 1 ? 0 : input.Turn % ties;
-        for (var i = best; skip > 0 && ++i < candidates.Length;)
+        var picked = best;
+        while (skip > 0)
         {
-            if (Load(candidates[i]) * candidates[best].Weight == Load(candidates[best]) * candidates[i].Weight && --skip == 0)
-            {
-                return i;
-            }
+            picked++;
+            skip -= Compare(candidates[picked], candidates[best]) == 0 ? 1 : 0;
         }
 
-        return best;
+        return picked;
     }
 
-    private static double Load(in Candidate candidate) => candidate.InFlight + candidate.FailureLoad;
+    private static int Compare(in Candidate one, in Candidate other)
+    {
+        var mine = (one.InFlight + one.FailureLoad) * other.Weight;
+        var others = (other.InFlight + other.FailureLoad) * one.Weight;
+        return mine < others ? -1 : mine == others ? 0 : 1;
+    }
 }
