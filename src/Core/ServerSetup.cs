@@ -37,7 +37,7 @@ internal static class ServerSetup
         services.AddSingleton<ProxyEndpoint>();
         services.AddSingleton<HealthProbe>();
         services.AddSingleton<HealthEndpoint>();
-        services.AddHostedService<StateLog>();
+        services.AddSingleton<StateLog>();
         services.AddHostedService<HealthChecks>();
         services.Configure<Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions>(kestrel =>
         {
@@ -56,6 +56,7 @@ internal static class ServerSetup
     public static void MapRoadbalancer(this WebApplication app)
     {
         var proxy = app.Services.GetRequiredService<ProxyEndpoint>();
+        app.Services.GetRequiredService<InMemoryState>().Changed += app.Services.GetRequiredService<StateLog>().Report;
         var health = app.Services.GetRequiredService<HealthEndpoint>();
         app.Run(http => http.Request.Path.Value switch
         {

@@ -93,7 +93,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
             return body;
         }
 
-        var continued = BodyEdit.WithPrefix(exchange.Body, exchange.Facts, Lease.Backend, exchange.Path, exchange.Stream.Log.TextOf(DeltaField.Content));
+        var continued = BodyEdit.ForContinuation(exchange.Body, exchange.Facts, Lease.Backend, exchange.Path, exchange.Stream.Log.TextOf(DeltaField.Content));
         return continued.IsEmpty ? null : continued;
     }
 
@@ -155,7 +155,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         return Outcome(kind, detail) with
         {
             Status = (int)response.StatusCode,
-            RetryAfter = RetryAfter.Read(response, exchange.Time.GetUtcNow()),
+            RetryAfter = RetryAfterReader.Read(response, exchange.Time.GetUtcNow()),
         };
     }
 

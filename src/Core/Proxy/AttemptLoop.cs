@@ -64,7 +64,7 @@ internal sealed partial class AttemptLoop(
         try
         {
             var canGoElsewhere = exchange.Pool.Options.FallbackOnFailure && plan.HasOther(lease.Index);
-            var opened = hedging.AppliesTo(exchange) && join == JoinMode.None
+            var opened = Hedging.AppliesTo(exchange) && join == JoinMode.None
                 ? await hedging.OpenAsync(exchange, plan, attempt, canGoElsewhere, Begin, Settle)
                 : new HedgedOpening(attempt, await attempt.OpenAsync(canGoElsewhere));
             attempt = opened.Attempt;

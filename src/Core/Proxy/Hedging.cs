@@ -21,7 +21,7 @@ internal sealed class Hedging(IBalancerState state, TimeProvider time, BalancerM
     private volatile PoolSnapshot? _snapshot;
     private long _snapshotAt;
 
-    public bool AppliesTo(Exchange exchange) => exchange.Pool.Options.HedgeAfter is not null && exchange.IsRepeatable && exchange.Body.Length > 0;
+    public static bool AppliesTo(Exchange exchange) => exchange.Pool.Options.HedgeAfter is not null && exchange.IsRepeatable && exchange.Body.Length > 0;
 
     /// <summary>Opens <paramref name="first"/>, and a rival if it is slow; the one that is not returned has been settled and disposed.</summary>
     public async Task<HedgedOpening> OpenAsync(

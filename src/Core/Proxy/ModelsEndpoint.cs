@@ -19,7 +19,7 @@ internal sealed class ModelsEndpoint(Forwarder forwarder, TimeProvider time) : I
     private volatile Union? _union;
 
     /// <summary>Whether this request is answered here rather than by a backend.</summary>
-    public bool Serves(string method, string path) =>
+    public static bool Serves(string method, string path) =>
         HttpMethods.IsGet(method) && (path.TrimEnd('/') == "models" || path.StartsWith("models/", StringComparison.Ordinal));
 
     public async Task WriteAsync(HttpContext http, Pool pool, string path, string requestId)

@@ -29,7 +29,7 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
             {
                 await refusal.WriteAsync(http, requestId);
             }
-            else if (PathOf(http.Request) is var path && models.Serves(http.Request.Method, path))
+            else if (PathOf(http.Request) is var path && ModelsEndpoint.Serves(http.Request.Method, path))
             {
                 await models.WriteAsync(http, pools.Current, path, requestId);
             }

@@ -101,6 +101,7 @@ internal sealed class StreamAnswer(
         _input.Dispose();
         _prelude.Dispose();
         source.Dispose();
+        base.Dispose();
     }
 
     private async ValueTask<AttemptOutcome> RelayAsync(PipeWriter client)

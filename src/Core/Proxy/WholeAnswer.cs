@@ -72,6 +72,7 @@ internal sealed class WholeAnswer(
         _body.Dispose();
         _plain?.Dispose();
         source.Dispose();
+        base.Dispose();
     }
 
     private async ValueTask<AttemptOutcome?> CheckAsync()
@@ -95,7 +96,7 @@ internal sealed class WholeAnswer(
             return Outcome(OutcomeKind.AnswerMalformed, "not well-formed JSON");
         }
 
-        if (_facts.HasError && Exchange.Shape != ApiShape.Responses && Exchange.Facts.IsJson)
+        if (_facts.HasError && Exchange.Shape != ApiShape.Responses && Exchange.Facts.Format == BodyFormat.Json)
         {
             var kind = ErrorClassifier.ClassifyInBand(plain.Span, out var detail);
             return Outcome(kind, detail);
