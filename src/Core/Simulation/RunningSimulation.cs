@@ -69,10 +69,11 @@ internal sealed class RunningSimulation : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Limits.MinRequestBodyDataRate = null;
             kestrel.Limits.MinResponseDataRate = null;
-
-            // A flush returns when the socket has the bytes: «cut after five tokens» then means five tokens at the client.
-            kestrel.Limits.MaxResponseBufferSize = 0;
         });
+
+        // With room for no more than one byte a flush returns only when the socket has all of them: «cut after five tokens» then means
+        // five tokens at the client. (0 would mean no limit.)
+        builder.WebHost.UseSockets(sockets => sockets.MaxWriteBufferSize = 1);
         return builder.Build();
     }
 
