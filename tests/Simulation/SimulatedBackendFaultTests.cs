@@ -53,6 +53,14 @@ public sealed class SimulatedBackendFaultTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Post_FaultInQueryAndModelName_QueryWins()
+    {
+        using var response = await PostAsync(Stream, "no_done", model: "sim;status=503");
+
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Fact]
     public async Task PostStream_NoFault_IsWhole()
     {
         var (text, error) = await ReadAsync(Stream, "");
