@@ -60,10 +60,12 @@ public sealed class SimulatedBackendFaultTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }
 
-    [Fact]
-    public async Task PostStream_NoFault_IsWhole()
+    [Theory]
+    [InlineData("")]
+    [InlineData("first_token_ms=10,tps=2000")]
+    public async Task PostStream_NothingButPace_IsWhole(string pace)
     {
-        var (text, error) = await ReadAsync(Stream, "");
+        var (text, error) = await ReadAsync(Stream, pace);
 
         Assert.Null(error);
         Assert.EndsWith("\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n", text, StringComparison.Ordinal);
