@@ -106,6 +106,7 @@ public sealed class BodyEditTests
     [InlineData(0, """{"messages":[]}""", "")]
     [InlineData(2, """{"prompt":"x"}""", "")]
     [InlineData(2, """{"messages":"x"}""", "")]
+    [InlineData(2, """{"messages":[1],"messages":[2]}""", "")]
     [InlineData(1, """{"messages":[],"add_generation_prompt":null}""", "")]
     [InlineData(2, """{"messages":[{"content":[1],"role":"assistant"}]}""", "")]
     [InlineData(2, """{"messages":[{"\ud800":1}]}""", "")]

@@ -53,9 +53,19 @@ public sealed class SimulatedBackendFaultTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task PostStream_NoFault_IsWhole()
+    public async Task Post_FaultInQueryAndModelName_QueryWins()
     {
-        var (text, error) = await ReadAsync(Stream, "");
+        using var response = await PostAsync(Stream, "no_done", model: "sim;status=503");
+
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("first_token_ms=10,tps=2000")]
+    public async Task PostStream_NothingButPace_IsWhole(string pace)
+    {
+        var (text, error) = await ReadAsync(Stream, pace);
 
         Assert.Null(error);
         Assert.EndsWith("\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n", text, StringComparison.Ordinal);

@@ -111,6 +111,18 @@ internal sealed partial class AnswerReader
     {
         while (i < chunk.Length)
         {
+            if (_count == Count.None && (_scan is Scan.Integer or Scan.Fraction))
+            {
+                // Embeddings are nearly all digits; nobody asks for the value of these.
+                while ((uint)(chunk[i] - '0') <= 9)
+                {
+                    if (++i == chunk.Length)
+                    {
+                        return;
+                    }
+                }
+            }
+
             var next = AfterNumberByte(_scan, chunk[i]);
             if (next == Scan.End)
             {

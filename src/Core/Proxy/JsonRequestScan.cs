@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Unicode;
 
@@ -41,7 +39,7 @@ internal ref struct JsonRequestScan
     {
         if (!Utf8.IsValid(_body))
         {
-            return $"The request body is not valid UTF-8: see byte {FirstInvalidByte(_body)}.";
+            return $"The request body is not valid UTF-8: see byte {JsonFault.FirstInvalidByte(_body)}.";
         }
 
         try
@@ -50,7 +48,7 @@ internal ref struct JsonRequestScan
         }
         catch (JsonException exception)
         {
-            return Describe(exception);
+            return JsonFault.Describe(exception, _body, _origin);
         }
     }
 
@@ -59,7 +57,7 @@ internal ref struct JsonRequestScan
         _reader.Read();
         if (_reader.TokenType != JsonTokenType.StartObject)
         {
-            return $"The request body must be a JSON object, but has {NameOf(_reader.TokenType)} at byte {Offset}.";
+            return $"The request body must be a JSON object, but has {JsonFault.NameOf(_reader.TokenType)} at byte {Offset}.";
         }
 
         _facts.InsertAt = Offset + 1;
@@ -153,7 +151,7 @@ internal ref struct JsonRequestScan
 
         if (_reader.TokenType is not (JsonTokenType.String or JsonTokenType.Null))
         {
-            return $"'model' must be a string, but has {NameOf(_reader.TokenType)} at byte {Offset}.";
+            return $"'model' must be a string, but has {JsonFault.NameOf(_reader.TokenType)} at byte {Offset}.";
         }
 
         _facts.HasModel = true;
@@ -179,7 +177,7 @@ internal ref struct JsonRequestScan
         _seenStream = true;
         if (_reader.TokenType is not (JsonTokenType.True or JsonTokenType.False or JsonTokenType.Null))
         {
-            return $"'stream' must be true or false, but has {NameOf(_reader.TokenType)} at byte {Offset}.";
+            return $"'stream' must be true or false, but has {JsonFault.NameOf(_reader.TokenType)} at byte {Offset}.";
         }
 
         _facts.Stream = _reader.TokenType == JsonTokenType.True;
@@ -247,9 +245,12 @@ internal ref struct JsonRequestScan
         }
 
         _reader.Skip();
+        var isOnly = !_messages.IsPresent;
         _messages = new ByteRange(start, End - start);
-        _facts.Messages = _isChat && isArray ? _messages : default;
-        _facts.LastMessage = _isChat ? last : default;
+
+        // Of two arrays a backend may read either: then there is none to add to.
+        _facts.Messages = _isChat && isArray && isOnly ? _messages : default;
+        _facts.LastMessage = _facts.Messages.IsPresent ? last : default;
     }
 
     private ByteRange ReadRange()
@@ -286,49 +287,4 @@ internal ref struct JsonRequestScan
     }
 
     private readonly string Repeated(string name) => $"'{name}' is given twice; the second value is at byte {Offset}.";
-
-    private static string NameOf(JsonTokenType token) => token switch
-    {
-        JsonTokenType.StartObject => "an object",
-        JsonTokenType.StartArray => "an array",
-        JsonTokenType.String => "a string",
-        JsonTokenType.Number => "a number",
-        JsonTokenType.Null => "null",
-        _ => "a boolean",
-    };
-
-    private readonly string Describe(JsonException exception)
-    {
-        // The reader counts by line; a client that has no editor open counts bytes.
-        var rest = _body[_origin..];
-        var offset = _origin + (int)(exception.BytePositionInLine ?? 0);
-        for (var line = exception.LineNumber ?? 0; line > 0; line--)
-        {
-            var length = rest.IndexOf((byte)'\n') + 1;
-            rest = rest[length..];
-            offset += length;
-        }
-
-        var reason = exception.Message.AsSpan();
-        var tail = reason.IndexOf(" LineNumber:", StringComparison.Ordinal);
-        reason = tail < 0 ? reason : reason[..tail];
-        return string.Create(CultureInfo.InvariantCulture, $"The request body is not valid JSON: {reason} See byte {offset}.");
-    }
-
-    private static int FirstInvalidByte(ReadOnlySpan<byte> body)
-    {
-        Span<char> sink = stackalloc char[1024];
-        var position = 0;
-        while (position < body.Length)
-        {
-            var status = Utf8.ToUtf16(body[position..], sink, out var read, out _, replaceInvalidSequences: false);
-            position += read;
-            if (status != OperationStatus.DestinationTooSmall)
-            {
-                break;
-            }
-        }
-
-        return position;
-    }
 }

@@ -19,10 +19,20 @@ internal abstract class AnswerForm(Answer answer)
     public abstract void PutToken(IBufferWriter<byte> to, int index);
 
     /// <summary>Everything after the last token, apart from <c>[DONE]</c>.</summary>
-    public abstract void PutFinish(IBufferWriter<byte> to);
+    protected abstract void PutFinish(IBufferWriter<byte> to);
+
+    /// <summary>Everything after the last token.</summary>
+    public void PutEnd(IBufferWriter<byte> to, bool withDone)
+    {
+        PutFinish(to);
+        if (withDone)
+        {
+            PutDone(to);
+        }
+    }
 
     /// <summary>The last word of a stream, where the API has one.</summary>
-    public virtual void PutDone(IBufferWriter<byte> to) => to.Write("data: [DONE]\n\n"u8);
+    protected virtual void PutDone(IBufferWriter<byte> to) => to.Write("data: [DONE]\n\n"u8);
 
     /// <summary>The answer as one JSON body.</summary>
     public abstract void PutWhole(IBufferWriter<byte> to);

@@ -16,9 +16,8 @@ internal sealed class AnswerSender(SimulatedBackend profile, TimeProvider time)
     public async Task StreamAsync(HttpContext context, AnswerForm form, int tokens, SimulatedFault fault)
     {
         var pace = new Pace(profile, fault, time);
-        var response = context.Response;
-        var writer = response.BodyWriter;
-        response.ContentType = "text/event-stream; charset=utf-8";
+        var writer = context.Response.BodyWriter;
+        context.Response.ContentType = "text/event-stream; charset=utf-8";
         if (fault.Break == AnswerBreak.Empty)
         {
             await writer.FlushAsync();
@@ -50,12 +49,7 @@ internal sealed class AnswerSender(SimulatedBackend profile, TimeProvider time)
             }
         }
 
-        form.PutFinish(writer);
-        if (!fault.NoDone)
-        {
-            form.PutDone(writer);
-        }
-
+        form.PutEnd(writer, withDone: !fault.NoDone);
         await writer.FlushAsync(context.RequestAborted);
     }
 

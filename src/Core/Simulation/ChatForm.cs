@@ -46,7 +46,7 @@ internal sealed class ChatForm : AnswerForm
         to.Write(Answer.Tool is null ? "\"},\"logprobs\":null,\"finish_reason\":null}]}\n\n"u8 : "\"}}]},\"logprobs\":null,\"finish_reason\":null}]}\n\n"u8);
     }
 
-    public override void PutFinish(IBufferWriter<byte> to)
+    protected override void PutFinish(IBufferWriter<byte> to)
     {
         to.Write(_head.WrittenSpan);
         to.Write("\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":\""u8);

@@ -18,7 +18,7 @@ internal sealed class CompletionForm(Answer answer) : AnswerForm(answer)
         to.Write("\",\"index\":0,\"logprobs\":null,\"finish_reason\":null}]}\n\n"u8);
     }
 
-    public override void PutFinish(IBufferWriter<byte> to)
+    protected override void PutFinish(IBufferWriter<byte> to)
     {
         to.Write("data: "u8);
         PutHead(to);

@@ -36,7 +36,7 @@ internal sealed class ResponsesForm(Answer answer) : AnswerForm(answer)
         EndEvent(to);
     }
 
-    public override void PutFinish(IBufferWriter<byte> to)
+    protected override void PutFinish(IBufferWriter<byte> to)
     {
         BeginPartEvent(to, "response.output_text.done"u8);
         to.Write(",\"text\":\""u8);
@@ -57,7 +57,7 @@ internal sealed class ResponsesForm(Answer answer) : AnswerForm(answer)
         EndEvent(to);
     }
 
-    public override void PutDone(IBufferWriter<byte> to)
+    protected override void PutDone(IBufferWriter<byte> to)
     {
     }
 

@@ -85,16 +85,7 @@ internal sealed class SimulatedApi(SimulatedBackend profile, TimeProvider time)
             return;
         }
 
-        if (fault == SimulatedFault.None && SimulatedFault.IsOne(request.Model) && !Serves(request.Model))
-        {
-            fault = SimulatedFault.Parse(Encoding.UTF8.GetString(request.Model));
-        }
-        else if (!Serves(request.Model))
-        {
-            fault = fault with { Error = fault.Error ?? SimulatedError.ModelAbsent };
-        }
-
-        fault = Roll(fault, request.Stream);
+        fault = Roll(Serves(request.Model) ? fault : FromModel(request.Model, fault), request.Stream);
         if (fault.RefusePrefix && request.LastIsAssistant)
         {
             fault = fault with { Error = SimulatedError.PrefixRefused };
@@ -157,6 +148,17 @@ internal sealed class SimulatedApi(SimulatedBackend profile, TimeProvider time)
         }
 
         return true;
+    }
+
+    /// <summary>What a model's name that is not served means: a fault, unless the query has named one, or that the model is absent.</summary>
+    private static SimulatedFault FromModel(byte[] model, SimulatedFault fromQuery)
+    {
+        if (!SimulatedFault.IsOne(model))
+        {
+            return fromQuery with { Error = fromQuery.Error ?? SimulatedError.ModelAbsent };
+        }
+
+        return ReferenceEquals(fromQuery, SimulatedFault.None) ? SimulatedFault.Parse(Encoding.UTF8.GetString(model)) : fromQuery;
     }
 
     /// <summary>Decides whether this request is one of those that fail by chance, and how.</summary>

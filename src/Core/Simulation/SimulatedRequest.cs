@@ -88,13 +88,13 @@ internal sealed class SimulatedRequest
                 ReadNumber(name, ref json);
                 break;
             case JsonTokenType.String:
-                ReadString(name, json.ValueSpan, Raw(ref json, body));
+                ReadString(name, json.ValueSpan, JsonWalk.Raw(ref json, body));
                 break;
             case JsonTokenType.StartObject when name.SequenceEqual("stream_options"u8):
-                IncludeUsage = RawValue(ref json, body).IndexOf("true"u8) >= 0;
+                IncludeUsage = JsonWalk.RawValue(ref json, body).IndexOf("true"u8) >= 0;
                 break;
             case JsonTokenType.StartArray when name.SequenceEqual("tools"u8):
-                ToolName = FirstToolName(ref json);
+                ToolName = JsonWalk.FirstToolName(ref json);
                 break;
             case JsonTokenType.StartArray when name.SequenceEqual("messages"u8) || name.SequenceEqual("input"u8) || name.SequenceEqual("prompt"u8) || name.SequenceEqual("documents"u8):
                 ReadArray(ref json, body);
@@ -153,7 +153,7 @@ internal sealed class SimulatedRequest
         {
             if (json.TokenType == JsonTokenType.String)
             {
-                Inputs.Add(Raw(ref json, body).ToArray());
+                Inputs.Add(JsonWalk.Raw(ref json, body).ToArray());
                 TakeUserText(json.ValueSpan);
             }
             else if (json.TokenType == JsonTokenType.StartObject)
@@ -162,7 +162,7 @@ internal sealed class SimulatedRequest
             }
             else
             {
-                Inputs.Add(RawValue(ref json, body).ToArray());
+                Inputs.Add(JsonWalk.RawValue(ref json, body).ToArray());
                 PromptTokens++;
             }
         }
@@ -182,7 +182,7 @@ internal sealed class SimulatedRequest
             json.Read();
             if (isText && json.TokenType == JsonTokenType.StartArray)
             {
-                text = body[FirstPartText(ref json)];
+                text = body[JsonWalk.FirstPartText(ref json)];
             }
             else if (json.TokenType == JsonTokenType.String && (isRole || isText))
             {
@@ -221,59 +221,5 @@ internal sealed class SimulatedRequest
         MentionsTool = escaped.IndexOf("tool"u8) >= 0;
     }
 
-    /// <summary>Where the text of the first part that has one is, of a content that is an array of parts.</summary>
-    private static Range FirstPartText(ref Utf8JsonReader json)
-    {
-        Range? text = null;
-        var depth = json.CurrentDepth;
-        while (json.Read() && json.CurrentDepth > depth)
-        {
-            if (json.TokenType == JsonTokenType.PropertyName && json.ValueTextEquals("text"u8) && json.Read() && json.TokenType == JsonTokenType.String)
-            {
-                text ??= ((int)json.TokenStartIndex + 1)..((int)json.BytesConsumed - 1);
-            }
-        }
-
-        return text ?? 0..0;
-    }
-
-    /// <summary><c>tools[0].function.name</c>, or <c>tools[0].name</c> as /v1/responses has it.</summary>
-    private static byte[]? FirstToolName(ref Utf8JsonReader json)
-    {
-        byte[]? name = null;
-        var depth = json.CurrentDepth;
-        while (json.Read() && json.CurrentDepth > depth)
-        {
-            if (json.TokenType != JsonTokenType.PropertyName)
-            {
-                continue;
-            }
-
-            var isName = json.ValueTextEquals("name"u8);
-            var isFunction = json.ValueTextEquals("function"u8);
-            json.Read();
-            if (isName && json.TokenType == JsonTokenType.String)
-            {
-                name ??= json.ValueSpan.ToArray();
-            }
-            else if (!isFunction)
-            {
-                json.Skip();
-            }
-        }
-
-        return name;
-    }
-
     private static int CountWords(ReadOnlySpan<byte> text) => text.IsEmpty ? 0 : text.Count((byte)' ') + 1;
-
-    private static ReadOnlySpan<byte> Raw(ref Utf8JsonReader json, ReadOnlySpan<byte> body) =>
-        body[(int)json.TokenStartIndex..(int)json.BytesConsumed];
-
-    private static ReadOnlySpan<byte> RawValue(ref Utf8JsonReader json, ReadOnlySpan<byte> body)
-    {
-        var start = (int)json.TokenStartIndex;
-        json.Skip();
-        return body[start..(int)json.BytesConsumed];
-    }
 }
