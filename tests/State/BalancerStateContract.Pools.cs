@@ -51,6 +51,20 @@ public abstract partial class BalancerStateContract
     }
 
     [Fact]
+    public async Task AcquireAsync_OldRequestMeetsForgottenBackend_IsCountedWhenItComesBack()
+    {
+        var first = Pools.Of(Pools.Backend("a"), Pools.Backend("b") with { MaxConnections = 1 });
+        await Serve(first, OutcomeKind.Succeeded);
+        var second = Next(first, Pools.Backend("a"));
+        await Serve(second, OutcomeKind.Succeeded);
+        var lease = await Acquire(first, only: 1);
+        var third = Next(second, Pools.Backend("b") with { MaxConnections = 1 });
+        Assert.Null(await Acquire(third));
+        await Release(lease!, OutcomeKind.Succeeded);
+        Assert.NotNull(await Acquire(third));
+    }
+
+    [Fact]
     public async Task AcquireAsync_WeightsChanged_TheNewOnesHoldAtOnce()
     {
         var before = Pools.Of("weighted_round_robin", 100_000, 99_999);
