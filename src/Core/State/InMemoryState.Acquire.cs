@@ -9,8 +9,8 @@ internal sealed partial class InMemoryState
 {
     private Lease? TakeNeedsLock(Books books, View view, in AcquireRequest request, long nowMs)
     {
-        var ordinary = request.Panic ? Calm(request) : request;
-        var count = CollectNeedsLock(view, ordinary, nowMs);
+        // In panic too, a backend that works comes first.
+        var count = CollectNeedsLock(view, request.Panic ? request with { Panic = false } : request, nowMs);
         if (count == 0)
         {
             return request.Panic ? TakeLeastBadNeedsLock(books, view, request, nowMs) : null;
@@ -36,19 +36,6 @@ internal sealed partial class InMemoryState
         books.Turn++;
         return LeaseNeedsLock(view, candidates[picked].Index, request, nowMs, mayTry: true);
     }
-
-    private static AcquireRequest Calm(AcquireRequest request) => new()
-    {
-        Pool = request.Pool,
-        Model = request.Model,
-        Tags = request.Tags,
-        Excluded = request.Excluded,
-        Only = request.Only,
-        AffinityKey = request.AffinityKey,
-        Roll1 = request.Roll1,
-        Roll2 = request.Roll2,
-        SlowStartRoll = request.SlowStartRoll,
-    };
 
     /// <summary>
     /// Fills the candidates with the best group that has a usable backend; backends in slow start that their roll did not admit are

@@ -1,4 +1,3 @@
-using Roadbalancer.Backends;
 using Roadbalancer.Health;
 using Roadbalancer.Proxy;
 using Roadbalancer.Strategies;

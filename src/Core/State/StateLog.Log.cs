@@ -23,6 +23,7 @@ internal sealed partial class StateLog
     [LoggerMessage(2005, LogLevel.Information, "Backend {Backend} is left alone for {Seconds:0.0} s: {Cause}")]
     private partial void LogParked(string backend, double seconds, string cause);
 
-    [LoggerMessage(2006, LogLevel.Information, "Backend {Backend} does not have the model {Model}")]
+    /// <summary>Clients choose model names, so these come as often as they like.</summary>
+    [LoggerMessage(2006, LogLevel.Debug, "Backend {Backend} does not have the model {Model}")]
     private partial void LogModelAbsent(string backend, string? model);
 }
