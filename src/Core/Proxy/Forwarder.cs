@@ -79,23 +79,16 @@ internal sealed class Forwarder : IDisposable
         var connection = from.Connection;
         foreach (var (name, values) in from)
         {
-            if (!HeaderRules.PassesToBackend(name) || (connection.Count > 0 && HeaderRules.IsNamedIn(connection, name)))
+            var passes = HeaderRules.PassesToBackend(name) || HeaderRules.CredentialPasses(name, backend, exchange.KeyName is not null);
+            if (passes && !(connection.Count > 0 && HeaderRules.IsNamedBy(connection, name)))
             {
-                continue;
+                Add(message, name, values);
             }
-
-            Add(message, name, values);
-        }
-
-        if (exchange.KeyName is null && backend.ApiKey is null && backend.Auth != BackendAuth.None)
-        {
-            // Neither we nor the operator hold a key for this backend: the client's own is meant for it.
-            Add(message, HeaderNames.Authorization, from.Authorization);
-            Add(message, "api-key", from["api-key"]);
         }
 
         // A stream is read here event by event: asked for uncoded, so that no client waits for a coder's block to fill.
         Add(message, HeaderNames.AcceptEncoding, exchange.Facts.Stream ? "identity" : from.AcceptEncoding);
+        message.Headers.Remove("X-Request-Id");
         message.Headers.TryAddWithoutValidation("X-Request-Id", exchange.RequestId);
         AddOwnHeaders(backend, message);
     }

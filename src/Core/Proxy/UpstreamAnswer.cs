@@ -70,11 +70,12 @@ internal abstract class UpstreamAnswer(Exchange exchange, Backend backend, HttpR
         Trail.Write(Exchange, answer.Headers, Backend.Name);
     }
 
-    private static void Copy(HttpHeadersNonValidated from, IHeaderDictionary to, bool keepEncoding)
+    private void Copy(HttpHeadersNonValidated from, IHeaderDictionary to, bool keepEncoding)
     {
+        var connection = Response.Headers.NonValidated.TryGetValues("Connection", out var named) ? new StringValues(named.ToString()) : StringValues.Empty;
         foreach (var (name, values) in from)
         {
-            if (HeaderRules.PassesToClient(name) && (keepEncoding || !name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase)))
+            if (HeaderRules.PassesToClient(name) && !(connection.Count > 0 && HeaderRules.IsNamedBy(connection, name)) && (keepEncoding || !name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase)))
             {
                 to[name] = values.Count == 1 ? new StringValues(values.ToString()) : new StringValues([.. values]);
             }
