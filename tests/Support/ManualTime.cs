@@ -1,29 +1,32 @@
 namespace Roadbalancer.Tests.Support;
 
-/// <summary>A clock that stands still until <see cref="Advance"/>, which fires the timers that come due, in order.</summary>
+/// <summary>
+/// A clock that moves only by <see cref="Advance"/>, which fires the timers that fall due, in order, on the caller's thread. Its timestamp
+/// frequency is odd on purpose: code that takes a timestamp for ticks, or for milliseconds, is wrong with it at once.
+/// </summary>
 internal sealed class ManualTime : TimeProvider
 {
     private readonly Lock _lock = new();
     private readonly List<ManualTimer> _timers = [];
-    private DateTimeOffset _now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private DateTimeOffset _now = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
     private TimeSpan _elapsed;
 
-    /// <summary>Not the frequency of ticks, so that code which takes timestamps for ticks fails.</summary>
-    public override long TimestampFrequency => 1_000_000_007;
-
-    public override long GetTimestamp()
-    {
-        lock (_lock)
-        {
-            return (long)((Int128)_elapsed.Ticks * TimestampFrequency / TimeSpan.TicksPerSecond) + 1;
-        }
-    }
+    /// <summary>A prime, so that it divides nothing.</summary>
+    public override long TimestampFrequency => 9_999_991;
 
     public override DateTimeOffset GetUtcNow()
     {
         lock (_lock)
         {
             return _now;
+        }
+    }
+
+    public override long GetTimestamp()
+    {
+        lock (_lock)
+        {
+            return (long)(_elapsed.Ticks * (TimestampFrequency / (decimal)TimeSpan.TicksPerSecond));
         }
     }
 
@@ -34,61 +37,97 @@ internal sealed class ManualTime : TimeProvider
         return timer;
     }
 
-    public void Advance(TimeSpan by)
+    /// <summary>How many timers are waiting; a test can tell by it that the code under test has got to its wait.</summary>
+    public int Waiting
     {
-        TimeSpan target;
+        get
+        {
+            lock (_lock)
+            {
+                return _timers.Count;
+            }
+        }
+    }
+
+    /// <summary>Moves the clock by <paramref name="time"/>, stopping at each timer that falls due; a timer started by another fires too when it is due within.</summary>
+    public void Advance(TimeSpan time)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(time, TimeSpan.Zero);
+        TimeSpan end;
         lock (_lock)
         {
-            target = _elapsed + by;
+            end = _elapsed + time;
         }
 
-        while (NextDue(target) is { } timer)
+        while (Next(end) is { } timer)
         {
             timer.Fire();
         }
 
         lock (_lock)
         {
-            MoveTo(target);
+            MoveNeedsLock(end);
         }
     }
 
-    private void MoveTo(TimeSpan elapsed)
-    {
-        _now += elapsed - _elapsed;
-        _elapsed = elapsed;
-    }
-
-    private ManualTimer? NextDue(TimeSpan target)
+    /// <summary>Moves to the earliest timer due by <paramref name="end"/> and takes it off the list, or puts it back by its period.</summary>
+    private ManualTimer? Next(TimeSpan end)
     {
         lock (_lock)
         {
-            var next = _timers.Where(timer => timer.Due <= target).MinBy(timer => timer.Due);
-            if (next is not null)
+            var next = _timers.Where(timer => timer.Due <= end).MinBy(timer => timer.Due);
+            if (next is null)
             {
-                MoveTo(next.Due > _elapsed ? next.Due : _elapsed);
-                next.Reschedule();
+                return null;
+            }
+
+            MoveNeedsLock(next.Due);
+            if (next.Period > TimeSpan.Zero)
+            {
+                next.Due += next.Period;
+            }
+            else
+            {
+                _timers.Remove(next);
             }
 
             return next;
         }
     }
 
+    private void MoveNeedsLock(TimeSpan elapsed)
+    {
+        if (elapsed > _elapsed)
+        {
+            _now += elapsed - _elapsed;
+            _elapsed = elapsed;
+        }
+    }
+
     private sealed class ManualTimer(ManualTime time, TimerCallback callback, object? state) : ITimer
     {
-        private TimeSpan _period;
+        private bool _disposed;
 
-        public TimeSpan Due { get; private set; }
+        public TimeSpan Due { get; set; }
+
+        public TimeSpan Period { get; private set; }
+
+        public void Fire() => callback(state);
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
             lock (time._lock)
             {
                 time._timers.Remove(this);
-                _period = period;
+                if (_disposed)
+                {
+                    return false;
+                }
+
+                Period = period;
+                Due = time._elapsed + dueTime;
                 if (dueTime != Timeout.InfiniteTimeSpan)
                 {
-                    Due = time._elapsed + dueTime;
                     time._timers.Add(this);
                 }
 
@@ -96,25 +135,19 @@ internal sealed class ManualTime : TimeProvider
             }
         }
 
-        /// <summary>The caller holds the clock's lock.</summary>
-        public void Reschedule()
+        public void Dispose()
         {
-            time._timers.Remove(this);
-            if (_period > TimeSpan.Zero)
+            lock (time._lock)
             {
-                Due += _period;
-                time._timers.Add(this);
+                _disposed = true;
+                time._timers.Remove(this);
             }
         }
-
-        public void Fire() => callback(state);
-
-        public void Dispose() => Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
 
         public ValueTask DisposeAsync()
         {
             Dispose();
-            return default;
+            return ValueTask.CompletedTask;
         }
     }
 }

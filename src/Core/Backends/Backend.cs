@@ -105,6 +105,9 @@ internal sealed record Backend
     public string? NameOf(string? model) =>
         model is null ? null : ModelName ?? (Models.TryGetValue(model, out var own) ? own : model);
 
+    /// <summary>The name alone, so that a key cannot slip into a log through formatting.</summary>
+    public override string ToString() => Name;
+
     /// <summary>Whether this backend carries every one of <paramref name="tags"/>.</summary>
     public bool HasAll(ReadOnlySpan<string> tags)
     {

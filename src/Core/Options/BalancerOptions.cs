@@ -35,7 +35,11 @@ internal enum StreamRecovery
 /// <summary>A key that a client may present. Never logged; compared in constant time.</summary>
 /// <param name="Name">Shown in logs and statistics.</param>
 /// <param name="Key">The secret.</param>
-internal sealed record ClientKey(string Name, string Key);
+internal sealed record ClientKey(string Name, string Key)
+{
+    /// <summary>The name alone, so that a key cannot slip into a log through formatting.</summary>
+    public override string ToString() => Name;
+}
 
 /// <summary>Everything a user configures, validated and with defaults filled in. Built by the loader, never by hand in production code.</summary>
 internal sealed record BalancerOptions

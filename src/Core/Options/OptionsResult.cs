@@ -1,0 +1,60 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Logging;
+
+namespace Roadbalancer.Options;
+
+/// <summary>How log lines are written: <c>--log-format</c>.</summary>
+internal enum LogFormat
+{
+    /// <summary>For people, the default.</summary>
+    Text,
+
+    /// <summary>One JSON object a line.</summary>
+    Json,
+}
+
+/// <summary>What is configured about the process rather than about balancing; fixed at start, a reload does not change it.</summary>
+internal sealed record HostOptions
+{
+    /// <summary>
+    /// Where to listen, as <c>http://host:port</c>; never empty. <c>--urls</c>, else <c>--host</c>/<c>HOST</c>/<c>host</c> (127.0.0.1) and
+    /// <c>--port</c>/<c>PORT</c>/<c>port</c> (5000). Under the Functions host only <c>http://127.0.0.1:FUNCTIONS_CUSTOMHANDLER_PORT</c>.
+    /// </summary>
+    public required ImmutableArray<string> ListenUrls { get; init; }
+
+    /// <summary>Whether the Azure Functions host started this process, that is whether <c>FUNCTIONS_CUSTOMHANDLER_PORT</c> is set.</summary>
+    public bool BehindFunctionsHost { get; init; }
+
+    /// <summary><c>--log-format</c>, <c>ROADBALANCER_LOG_FORMAT</c>, key <c>log_format</c>; default text.</summary>
+    public LogFormat LogFormat { get; init; }
+
+    /// <summary><c>--log-level</c>, <c>ROADBALANCER_LOG_LEVEL</c>, key <c>log_level</c>; default information.</summary>
+    public LogLevel LogLevel { get; init; } = LogLevel.Information;
+}
+
+/// <summary>What a load came to: options, or every error at once.</summary>
+internal sealed record OptionsResult
+{
+    /// <summary>The options; null when there are errors.</summary>
+    public BalancerOptions? Options { get; init; }
+
+    /// <summary>The process's own settings; null when there are errors.</summary>
+    public HostOptions? Host { get; init; }
+
+    /// <summary>Everything that is wrong; empty when the options are good.</summary>
+    public ImmutableArray<OptionsError> Errors { get; init; } = [];
+
+    /// <summary>What was ignored, and what is allowed but probably not meant.</summary>
+    public ImmutableArray<string> Warnings { get; init; } = [];
+
+    /// <summary>The full path of the configuration file in use, readable or not; null when there is none.</summary>
+    public string? File { get; init; }
+
+    /// <summary>What the file held when it was read; empty without a file. May contain secrets.</summary>
+    public ReadOnlyMemory<byte> FileContent { get; init; }
+
+    /// <summary>Whether there are options to run with.</summary>
+    [MemberNotNullWhen(true, nameof(Options), nameof(Host))]
+    public bool IsValid => Options is not null && Host is not null;
+}

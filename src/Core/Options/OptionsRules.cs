@@ -1,0 +1,82 @@
+using System.Collections.Immutable;
+using Roadbalancer.Backends;
+
+namespace Roadbalancer.Options;
+
+/// <summary>The rules between settings, and the mode that follows from all of them.</summary>
+internal static class OptionsRules
+{
+    /// <summary>What is said when there is nothing to balance over: the shortest settings that work.</summary>
+    public const string NoBackend = """
+        no backend is configured. One of these is enough:
+            LLM_BACKENDS='[{"url":"http://localhost:8000"}]'
+            LLM_ENDPOINTS=http://localhost:8000
+        or start with --demo to see it balance three simulated backends.
+        """;
+
+    /// <summary>The Functions host gives up on a connection after this time without a byte.</summary>
+    private static readonly TimeSpan FunctionsPatience = TimeSpan.FromSeconds(240);
+
+    public static BalancerOptions Complete(
+        OptionsDraft draft, BackendSource? source, ImmutableArray<Backend> backends, HostOptions host, bool fileIsBroken, Binding binding)
+    {
+        var options = draft.Options;
+        if (options.CooldownMax < options.Cooldown)
+        {
+            binding.Add(new("cooldown_max", Seconds(options.CooldownMax), $"must not be less than cooldown ({Seconds(options.Cooldown)})"));
+        }
+
+        if (backends.IsEmpty && source is null or { Drafts.Count: 0 } && !fileIsBroken)
+        {
+            binding.Add(new("backends", null, NoBackend));
+        }
+
+        var mode = ModeOf(draft.LoadBalanceEnabled, source, backends.Length);
+        if (mode == BalancingMode.SingleBackend && backends.Length > 1)
+        {
+            binding.Warn($"balancing is switched off: only {backends[0].Name} is used, the other {backends.Length - 1} are ignored");
+            backends = backends[..1];
+        }
+
+        if (!backends.IsEmpty && backends.All(backend => backend.Weight == 0))
+        {
+            var key = source?.Origin == Families.Endpoints ? "LLM_WEIGHTS" : $"{source?.Origin ?? "endpoints"}[].weight";
+            binding.Add(new(key, "'0'", "at least one backend needs a weight above 0, or nothing can be served"));
+        }
+
+        Warn(options, host, backends, binding);
+        return options with { Backends = backends, Mode = mode };
+    }
+
+    /// <summary><c>LOAD_BALANCE_ENABLED</c> decides; unset, several backends are balanced, and so is one that came as a list of family B.</summary>
+    private static BalancingMode ModeOf(bool? enabled, BackendSource? source, int count) => enabled switch
+    {
+        false => BalancingMode.SingleBackend,
+        _ when count > 1 => BalancingMode.Balanced,
+        true => BalancingMode.SingleBackendBalanced,
+        null => source?.Origin == Families.Backends ? BalancingMode.SingleBackendBalanced : BalancingMode.SingleBackend,
+    };
+
+    private static void Warn(BalancerOptions options, HostOptions host, ImmutableArray<Backend> backends, Binding binding)
+    {
+        if (options.ClientKeys.IsEmpty && (host.BehindFunctionsHost || host.ListenUrls.Any(url => !Listening.IsLoopback(url))))
+        {
+            binding.Warn("anyone who can reach this address can use the backends and their keys; set ROADBALANCER_API_KEYS");
+        }
+
+        if (!backends.IsEmpty && backends.All(backend => !backend.Enabled))
+        {
+            binding.Warn("every backend is disabled (enabled: false)");
+        }
+
+        foreach (var backend in backends)
+        {
+            if (host.BehindFunctionsHost && backend.StreamIdleTimeout >= FunctionsPatience)
+            {
+                binding.Warn($"backend {backend.Name}: stream_idle_timeout should stay below the 240 s after which the Functions host cuts a silent connection");
+            }
+        }
+    }
+
+    private static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("0.###", System.Globalization.CultureInfo.InvariantCulture);
+}
