@@ -22,7 +22,7 @@ internal struct BackendSet
         return _high is not null && word < _high.Length && (_high[word] & (1UL << (index & 63))) != 0;
     }
 
-    /// <summary>Adds <paramref name="index"/>. Copies of this set taken before keep what they held only below 64: add before copying.</summary>
+    /// <summary>Adds <paramref name="index"/>. Copies of this set taken before are not touched.</summary>
     public void Add(int index)
     {
         if (index < 64)
@@ -32,26 +32,9 @@ internal struct BackendSet
         }
 
         var word = (index >> 6) - 1;
-        if (_high is null || word >= _high.Length)
-        {
-            Array.Resize(ref _high, word + 1);
-        }
-
-        _high[word] |= 1UL << (index & 63);
-    }
-
-    public void Remove(int index)
-    {
-        if (index < 64)
-        {
-            _low &= ~(1UL << index);
-            return;
-        }
-
-        var word = (index >> 6) - 1;
-        if (_high is not null && word < _high.Length)
-        {
-            _high[word] &= ~(1UL << (index & 63));
-        }
+        var copy = new ulong[Math.Max(word + 1, _high?.Length ?? 0)];
+        _high?.CopyTo(copy, 0);
+        copy[word] |= 1UL << (index & 63);
+        _high = copy;
     }
 }

@@ -32,7 +32,7 @@ internal static class Eligibility
     public static Obstacle Standing(in AcquireRequest request, int index)
     {
         var backend = request.Pool.Backends[index];
-        return request.Only >= 0 && request.Only != index ? Obstacle.Excluded
+        return request.Only is >= 0 and var only && only != index ? Obstacle.Excluded
             : request.Excluded.Contains(index) ? Obstacle.Excluded
             : !backend.Enabled ? Obstacle.Disabled
             : backend.Weight == 0 ? Obstacle.Drained
@@ -40,6 +40,23 @@ internal static class Eligibility
             : request.Tags is { Length: > 0 } tags && !backend.HasAll(tags) ? Obstacle.WrongTags
             : Obstacle.None;
     }
+
+    /// <summary>Whether <see cref="Standing"/> finds nothing for any request that passes <see cref="AsksForNothing"/>.</summary>
+    public static bool TakesAny(Backend backend) =>
+        backend.Enabled && backend.Weight > 0 && (backend.ModelName is not null || backend.Models.Count == 0);
+
+    /// <summary>Whether the request would be content with any backend that serves its model.</summary>
+    public static bool AsksForNothing(in AcquireRequest request) =>
+        request.Only is not >= 0 && request.Tags is not { Length: > 0 } && request.Excluded.IsEmpty;
+
+    /// <summary>Whether <see cref="Passing"/> finds nothing, told by a glance; false decides nothing. With hundreds of backends this is most of what choosing costs.</summary>
+    public static bool IsClear(Vitals vitals, int maxConnections, long slowStartMs, long nowMs) =>
+        vitals.InFlight < maxConnections
+        && vitals.Circuit == CircuitState.Closed
+        && vitals.AbsentModels is null
+        && nowMs - vitals.RecoveredAtMs >= slowStartMs
+        && nowMs >= vitals.ParkedUntilMs
+        && !vitals.Misconfigured;
 
     /// <summary>
     /// The first obstacle that the backend's condition puts up. <see cref="Obstacle.SlowStart"/> is the weakest of them: such a
@@ -55,7 +72,7 @@ internal static class Eligibility
 
         if (!request.Panic)
         {
-            if (vitals.Misconfigured)
+            if (vitals.Misconfigured && request.Pool.Options.HealthCheckEnabled)
             {
                 return Obstacle.Misconfigured;
             }
@@ -75,6 +92,21 @@ internal static class Eligibility
             : vitals.InFlight >= backend.MaxConnections ? Obstacle.Full
             : request.SlowStartRoll >= SlowStartShare(request.Pool.Options, vitals, nowMs) ? Obstacle.SlowStart
             : Obstacle.None;
+    }
+
+    /// <summary>What stands between the request and each backend, in the pool's order; <see cref="Obstacle.None"/> where nothing does.</summary>
+    public static Obstacle[] Explain(in AcquireRequest request, PoolSnapshot snapshot)
+    {
+        var obstacles = new Obstacle[request.Pool.Backends.Length];
+        for (var index = 0; index < obstacles.Length; index++)
+        {
+            var backend = request.Pool.Backends[index];
+            var standing = Standing(request, index);
+            obstacles[index] = standing != Obstacle.None ? standing
+                : Passing(request, backend, snapshot.For(backend.Name, index).Vitals, snapshot.NowMs);
+        }
+
+        return obstacles;
     }
 
     /// <summary>The share, 0.1 to 1, of its usual traffic that a backend gets while it recovers.</summary>

@@ -25,6 +25,9 @@ internal sealed class Vitals
     /// <summary>Failures since the last success, of probes and requests alike.</summary>
     public int ConsecutiveFailures { get; set; }
 
+    /// <summary>How many of <see cref="ConsecutiveFailures"/> were probes: a passing probe takes back these alone.</summary>
+    public int ProbeFailures { get; set; }
+
     public CircuitState Circuit { get; set; }
 
     /// <summary>Grows with every change of <see cref="Circuit"/>.</summary>
@@ -51,13 +54,13 @@ internal sealed class Vitals
     /// <summary>The backend asked to be left alone until then.</summary>
     public long ParkedUntilMs { get; set; }
 
-    /// <summary>It refused our credentials, and nothing has passed since.</summary>
+    /// <summary>It refused our credentials, and nothing has passed since. Takes it out only where probes can bring it back.</summary>
     public bool Misconfigured { get; set; }
 
     /// <summary>Models that it said it does not have, each with the time at which it may be asked again; null for none.</summary>
     public Dictionary<string, long>? AbsentModels { get; set; }
 
-    /// <summary>Start of the current half of the failure window.</summary>
+    /// <summary>Start of the present stretch, one failure window long; the one before counts by the share of it that the window still covers.</summary>
     public long WindowStartMs { get; set; }
 
     public int WindowRequests { get; set; }
@@ -84,7 +87,7 @@ internal sealed class Vitals
     public Vitals Copy()
     {
         var copy = (Vitals)MemberwiseClone();
-        copy.AbsentModels = AbsentModels is null ? null : new Dictionary<string, long>(AbsentModels);
+        copy.AbsentModels = AbsentModels is null ? null : new Dictionary<string, long>(AbsentModels, AbsentModels.Comparer);
         return copy;
     }
 }

@@ -60,6 +60,12 @@ internal enum OutcomeKind
     /// <summary>A stream carried an error event.</summary>
     InBandError,
 
+    /// <summary>Asked to say a broken stream's answer again, the backend said something else; it did nothing wrong.</summary>
+    ReplayMismatch,
+
+    /// <summary>Asked to go on from a half-finished answer, the backend declined the form of the request; it is asked for a replay instead.</summary>
+    PrefixRefused,
+
     /// <summary>The client went away.</summary>
     ClientLeft,
 

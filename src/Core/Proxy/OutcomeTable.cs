@@ -65,6 +65,8 @@ internal static class OutcomeTable
         OutcomeKind.StreamStalled => (NextStep.OtherBackend, Blame.Failure),
         OutcomeKind.StreamMalformed => (NextStep.AnyBackend, Blame.Failure),
         OutcomeKind.InBandError => (NextStep.AnyBackend, Blame.Failure),
+        OutcomeKind.ReplayMismatch => (NextStep.Stop, Blame.None),
+        OutcomeKind.PrefixRefused => (NextStep.AnyBackend, Blame.None),
         OutcomeKind.ClientLeft => (NextStep.Stop, Blame.None),
         OutcomeKind.Superseded => (NextStep.Stop, Blame.None),
         OutcomeKind.DeadlineReached => (NextStep.Stop, Blame.None),

@@ -12,13 +12,13 @@ internal readonly struct AcquireRequest
     public string? Model { get; init; }
 
     /// <summary>Tags that a backend must carry, all of them.</summary>
-    public string[] Tags { get; init; }
+    public string[]? Tags { get; init; }
 
     /// <summary>Backends not to use: tried already, or unfit for what this request needs.</summary>
     public BackendSet Excluded { get; init; }
 
-    /// <summary>The only backend to use, as an index; -1 for any.</summary>
-    public int Only { get; init; }
+    /// <summary>The only backend to use, as an index; null or negative for any.</summary>
+    public int? Only { get; init; }
 
     /// <summary>True: circuits and misconfiguration are no obstacle, and the backend that is the least bad is taken (panic mode).</summary>
     public bool Panic { get; init; }

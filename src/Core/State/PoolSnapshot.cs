@@ -10,11 +10,16 @@ namespace Roadbalancer.State;
 /// <param name="Backends">One entry a backend that the store has heard of, by name.</param>
 internal sealed record PoolSnapshot(string Pool, long NowMs, ImmutableArray<BackendSnapshot> Backends)
 {
-    private static readonly BackendSnapshot Unknown = new("", new Vitals(), new BackendTotals());
-
     /// <summary>The entry for <paramref name="name"/>; a fresh one for a backend that the store has not heard of.</summary>
-    public BackendSnapshot For(string name)
+    /// <param name="name">The backend's name.</param>
+    /// <param name="likelyIndex">Where it is to be looked for first: stores list the pool's own backends in the pool's order.</param>
+    public BackendSnapshot For(string name, int likelyIndex = 0)
     {
+        if (likelyIndex < Backends.Length && string.Equals(Backends[likelyIndex].Name, name, StringComparison.OrdinalIgnoreCase))
+        {
+            return Backends[likelyIndex];
+        }
+
         foreach (var backend in Backends)
         {
             if (string.Equals(backend.Name, name, StringComparison.OrdinalIgnoreCase))
@@ -23,7 +28,7 @@ internal sealed record PoolSnapshot(string Pool, long NowMs, ImmutableArray<Back
             }
         }
 
-        return Unknown with { Name = name };
+        return new BackendSnapshot(name, new Vitals(), new BackendTotals());
     }
 }
 

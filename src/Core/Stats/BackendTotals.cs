@@ -7,7 +7,7 @@ internal sealed class BackendTotals
 {
     private static readonly int Kinds = Enum.GetValues<OutcomeKind>().Length;
 
-    /// <summary>Attempts that ended, probes not included.</summary>
+    /// <summary>Attempts that ended, probes not included; those that say nothing of the backend (a client that left, a caller's fault) included.</summary>
     public long Requests { get; set; }
 
     public long Successes { get; set; }
@@ -35,6 +35,50 @@ internal sealed class BackendTotals
 
     /// <summary>When the backend was last probed, Unix milliseconds; 0 for never.</summary>
     public long LastCheckAtUnixMs { get; set; }
+
+    /// <summary>
+    /// Successes among the attempts that say something of the backend, 0 to 1; 1 without any. Those that
+    /// <see cref="OutcomeTable"/> blames on nobody are in <see cref="Requests"/> and <see cref="ByKind"/> but not here.
+    /// </summary>
+    public double SuccessRatio
+    {
+        get
+        {
+            var judged = Requests;
+            for (var kind = 0; kind < ByKind.Length; kind++)
+            {
+                judged -= OutcomeTable.For((OutcomeKind)kind).Blame == Blame.None ? ByKind[kind] : 0;
+            }
+
+            return judged == 0 ? 1 : (double)Successes / judged;
+        }
+    }
+
+    /// <summary>Counts the end of one attempt.</summary>
+    public void Record(in AttemptOutcome outcome)
+    {
+        Requests++;
+        ByKind[(int)outcome.Kind]++;
+        InputTokens += outcome.InputTokens ?? 0;
+        OutputTokens += outcome.OutputTokens ?? 0;
+        if (outcome.FirstTokenMs is { } firstTokenMs)
+        {
+            FirstToken.Record(firstTokenMs);
+        }
+
+        if (outcome.Kind == OutcomeKind.Succeeded)
+        {
+            Successes++;
+            Duration.Record(outcome.DurationMs);
+        }
+    }
+
+    /// <summary>Keeps what went wrong for operators to see.</summary>
+    public void RecordError(in AttemptOutcome outcome, long unixMs)
+    {
+        LastError = outcome.Detail is { } detail ? $"{outcome.Kind}: {detail}" : outcome.Kind.ToString();
+        LastErrorAtUnixMs = unixMs;
+    }
 
     public BackendTotals Copy()
     {

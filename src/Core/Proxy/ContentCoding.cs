@@ -1,0 +1,51 @@
+using System.IO.Compression;
+using Microsoft.AspNetCore.Http;
+
+namespace Roadbalancer.Proxy;
+
+/// <summary>Content codings of answers (RFC 9110 §8.4): which can be read here, and which a client takes.</summary>
+internal static class ContentCoding
+{
+    /// <summary>The answer's one coding; null for none. Several in a row are treated as one unknown coding.</summary>
+    public static string? Of(HttpResponseMessage response)
+    {
+        var codings = response.Content.Headers.ContentEncoding;
+        return codings.Count == 0 ? null
+            : codings.Count > 1 ? string.Join(',', codings)
+            : codings.First().ToLowerInvariant() is var coding && coding is "identity" ? null : coding;
+    }
+
+    /// <summary>A stream that decodes <paramref name="coded"/>; null when the coding is not known here.</summary>
+    public static Stream? Decode(string coding, Stream coded) => coding switch
+    {
+        "gzip" or "x-gzip" => new GZipStream(coded, CompressionMode.Decompress),
+        "br" => new BrotliStream(coded, CompressionMode.Decompress),
+        "deflate" => new ZLibStream(coded, CompressionMode.Decompress),
+        _ => null,
+    };
+
+    /// <summary>Whether the request's <c>Accept-Encoding</c> takes <paramref name="coding"/> (RFC 9110 §12.5.3; <c>q=0</c> refuses).</summary>
+    public static bool IsAccepted(HttpRequest request, string coding)
+    {
+        foreach (var header in request.Headers.AcceptEncoding)
+        {
+            foreach (var range in header.AsSpan().Split(','))
+            {
+                var item = header.AsSpan(range).Trim();
+                var name = item.IndexOf(';') is >= 0 and var at ? item[..at].TrimEnd() : item;
+                if (name.Equals(coding, StringComparison.OrdinalIgnoreCase) || name is "*")
+                {
+                    return !IsRefused(item[name.Length..]);
+                }
+            }
+        }
+
+        return false;
+    }
+
+    private static bool IsRefused(ReadOnlySpan<char> parameters)
+    {
+        var q = parameters.IndexOf("q=", StringComparison.OrdinalIgnoreCase);
+        return q >= 0 && double.TryParse(parameters[(q + 2)..].Trim(), System.Globalization.CultureInfo.InvariantCulture, out var quality) && quality == 0;
+    }
+}

@@ -1,0 +1,110 @@
+using Microsoft.AspNetCore.Http;
+using Roadbalancer.Backends;
+
+namespace Roadbalancer.Proxy;
+
+/// <summary>How a request ends: remembers what its attempts came to, and tells the client when none of them answered.</summary>
+internal sealed class Ending(Exchange exchange)
+{
+    private AttemptOutcome? _last;
+    private SavedAnswer? _saved;
+    private SavedAnswer? _tooLong;
+
+    /// <summary>The client has its answer, or is gone.</summary>
+    public bool IsOver => _last is { Kind: OutcomeKind.Succeeded or OutcomeKind.ClientLeft };
+
+    /// <summary>Neither answered nor at fault itself: what operators want to hear about.</summary>
+    public bool IsLost => _last is not { Kind: OutcomeKind.Succeeded or OutcomeKind.ClientLeft or OutcomeKind.CallerFault
+        or OutcomeKind.ContextTooLong or OutcomeKind.ContentFiltered };
+
+    /// <summary>The last outcome's name, or <c>refused</c> when no backend took the request.</summary>
+    public string Name => _last is { } last ? Trail.NameOf(last.Kind) : "refused";
+
+    public void Note(Attempt attempt, in AttemptOutcome outcome)
+    {
+        _last = outcome;
+        _tooLong ??= outcome.Kind == OutcomeKind.ContextTooLong ? attempt.Saved : null;
+        if (IsForClients(outcome, attempt.Saved))
+        {
+            _saved = attempt.Saved;
+        }
+    }
+
+    /// <summary>Sends what the client is owed: nothing when it is answered, else the error that tells most.</summary>
+    /// <param name="refusal">Why no backend took the request, where none did.</param>
+    /// <exception cref="TruncatedAnswerException">The answer had begun.</exception>
+    public async Task WriteAsync(Refusal refusal)
+    {
+        if (IsOver || exchange.ClientLeft.IsCancellationRequested)
+        {
+            return;
+        }
+
+        if (exchange.HasStarted)
+        {
+            await TruncateAsync();
+        }
+        else if ((_tooLong ?? _saved) is { } saved)
+        {
+            await saved.WriteAsync(exchange);
+        }
+        else
+        {
+            Trail.Write(exchange, exchange.Http.Response.Headers, backend: null);
+            await (_last is { } last ? ErrorFor(last) : ErrorFor(refusal)).WriteAsync(exchange.Http, exchange.RequestId);
+        }
+    }
+
+    /// <summary>
+    /// Whether a backend's own words may reach the client. A refusal of our credentials is not the client's; an absent model would be named as the
+    /// backend names it.
+    /// </summary>
+    private static bool IsForClients(in AttemptOutcome outcome, SavedAnswer? saved) =>
+        saved is not null
+        && outcome.Kind is not (OutcomeKind.BadCredentials or OutcomeKind.ModelAbsent or OutcomeKind.PrefixRefused)
+        && (outcome.Kind != OutcomeKind.QuotaExhausted || saved.Status == StatusCodes.Status429TooManyRequests)
+        && saved.Status >= 400;
+
+    private async Task TruncateAsync()
+    {
+        if (exchange.Stream.Started)
+        {
+            var error = new ErrorAnswer(StatusCodes.Status502BadGateway, "server_error", _last is { } last ? Trail.NameOf(last.Kind) : "stream_broken",
+                "The answer broke off at the backend and could not be completed.");
+            await exchange.Http.Response.BodyWriter.WriteAsync(error.ToEvent(exchange.Shape, exchange.RequestId), exchange.ClientLeft);
+        }
+
+        throw new TruncatedAnswerException();
+    }
+
+    private ErrorAnswer ErrorFor(in AttemptOutcome outcome) => outcome.Kind switch
+    {
+        OutcomeKind.ModelAbsent => ErrorAnswer.ModelNotFound(exchange.Facts.Model ?? ""),
+        OutcomeKind.RateLimited => new(StatusCodes.Status429TooManyRequests, "rate_limit_error", "rate_limit_exceeded",
+            "Every backend is at its rate limit.") { RetryAfter = outcome.RetryAfter ?? TimeSpan.FromSeconds(1) },
+        OutcomeKind.QuotaExhausted => new(StatusCodes.Status429TooManyRequests, "insufficient_quota", "insufficient_quota",
+            "The quota of every backend is used up.") { RetryAfter = outcome.RetryAfter ?? exchange.Pool.Options.QuotaPark },
+        OutcomeKind.ConnectFailed => NoHealthyBackend(exchange.Pool.Options.Cooldown),
+        OutcomeKind.TimedOut or OutcomeKind.FirstTokenTimedOut or OutcomeKind.StreamStalled => new(StatusCodes.Status504GatewayTimeout,
+            "server_error", "backend_timeout", "The backend did not answer in time."),
+        OutcomeKind.DeadlineReached => new(StatusCodes.Status504GatewayTimeout, "server_error", "deadline_exceeded",
+            "The request was not answered within its total time."),
+        OutcomeKind.BadCredentials => new(StatusCodes.Status502BadGateway, "server_error", "backend_misconfigured",
+            "The backend refuses the balancer's credentials; its operator has to mend that."),
+        _ => new(StatusCodes.Status502BadGateway, "server_error", "bad_backend_answer", "The backend's answer was broken."),
+    };
+
+    private ErrorAnswer ErrorFor(in Refusal refusal) => refusal.Reason switch
+    {
+        RefusalReason.NoModel => ErrorAnswer.ModelNotFound(exchange.Facts.Model ?? ""),
+        RefusalReason.NoTags => ErrorAnswer.Invalid($"No backend for this model has all of the tags '{string.Join(", ", exchange.Tags)}'.", "no_backend_with_tags", "X-Backend-Tags"),
+        RefusalReason.Throttled => new(StatusCodes.Status429TooManyRequests, "rate_limit_error", "rate_limit_exceeded",
+            "Every backend is at its rate limit.") { RetryAfter = refusal.RetryAfter ?? TimeSpan.FromSeconds(1) },
+        RefusalReason.Full => new(StatusCodes.Status503ServiceUnavailable, "server_error", "backends_busy",
+            "Every backend is at its limit of concurrent requests.") { RetryAfter = refusal.RetryAfter ?? TimeSpan.FromSeconds(1) },
+        _ => NoHealthyBackend(refusal.RetryAfter ?? exchange.Pool.Options.Cooldown),
+    };
+
+    private static ErrorAnswer NoHealthyBackend(TimeSpan retryAfter) => new(StatusCodes.Status503ServiceUnavailable, "server_error",
+        "no_healthy_backend", "No backend can take the request at the moment.") { RetryAfter = retryAfter };
+}

@@ -1,0 +1,92 @@
+using Microsoft.AspNetCore.Http;
+using Roadbalancer.Backends;
+
+namespace Roadbalancer.Proxy;
+
+/// <summary>One client request on its way: what was asked, of which pool, until when, and what has been tried.</summary>
+internal sealed class Exchange(HttpContext http, Pool pool, TimeProvider time) : IDisposable
+{
+    private ClientStream? _stream;
+    private int _bodyWrites;
+
+    public HttpContext Http { get; } = http;
+
+    /// <summary>The pool as it was when the request came; a reload does not touch it.</summary>
+    public Pool Pool { get; } = pool;
+
+    public TimeProvider Time { get; } = time;
+
+    /// <summary>What follows <c>/v1/</c>.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>The request's body as the client sent it; empty for none.</summary>
+    public ReadOnlyMemory<byte> Body { get; init; }
+
+    public required RequestFacts Facts { get; init; }
+
+    public ApiShape Shape { get; init; }
+
+    /// <summary>Tags from <c>X-Backend-Tags</c>.</summary>
+    public string[] Tags { get; init; } = [];
+
+    /// <summary>What the request wants to be near to; see <see cref="Strategies.PickInput.AffinityKey"/>.</summary>
+    public ulong AffinityKey { get; init; }
+
+    /// <summary>Goes into logs, errors and <c>X-Request-Id</c>.</summary>
+    public required string RequestId { get; init; }
+
+    /// <summary>Name of the key that the client presented; null when none is asked for.</summary>
+    public string? KeyName { get; init; }
+
+    /// <summary>The answer may tell how its backend was chosen.</summary>
+    public bool MayExplain { get; init; }
+
+    /// <summary>A failed attempt may be repeated although the backend may have acted on it.</summary>
+    public bool IsRepeatable { get; init; } = true;
+
+    /// <summary>When the request came, on <see cref="TimeProvider.GetTimestamp"/>.</summary>
+    public long StartedAt { get; } = time.GetTimestamp();
+
+    /// <summary>Attempts so far, the running one last.</summary>
+    public List<AttemptRecord> Attempts { get; } = new(1);
+
+    /// <summary>What this client has of a streamed answer.</summary>
+    public ClientStream Stream => _stream ??= new ClientStream(Shape, Facts.Choices);
+
+    /// <summary>Anything of an answer has gone to the client.</summary>
+    public bool HasStarted => Http.Response.HasStarted || _stream is { Started: true };
+
+    public CancellationToken ClientLeft => Http.RequestAborted;
+
+    public TimeSpan Elapsed => Time.GetElapsedTime(StartedAt);
+
+    /// <summary>What is left of <c>total_timeout</c>; never negative.</summary>
+    public TimeSpan Remaining
+    {
+        get
+        {
+            var left = Pool.Options.TotalTimeout - Elapsed;
+            return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        }
+    }
+
+    /// <summary>The body is being written to some connection at this moment.</summary>
+    public bool IsBodyInUse => Volatile.Read(ref _bodyWrites) > 0;
+
+    public void BeginBodyWrite() => Interlocked.Increment(ref _bodyWrites);
+
+    public void EndBodyWrite() => Interlocked.Decrement(ref _bodyWrites);
+
+    public void Dispose() => _stream?.Dispose();
+}
+
+/// <summary>One attempt in <see cref="Exchange.Attempts"/>; without an outcome while it runs.</summary>
+internal sealed class AttemptRecord(string backend)
+{
+    public string Backend { get; } = backend;
+
+    public AttemptOutcome? Outcome { get; set; }
+
+    /// <summary>How the answer is joined to what the client has.</summary>
+    public JoinMode Join { get; init; }
+}

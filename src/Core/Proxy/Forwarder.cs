@@ -1,0 +1,157 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Net.Http.Headers;
+using Roadbalancer.Backends;
+
+namespace Roadbalancer.Proxy;
+
+/// <summary>Sends requests to backends over one shared connection pool: no redirects, cookies, proxy or decompression; answers' headers first.</summary>
+internal sealed class Forwarder : IDisposable
+{
+    private static readonly HttpRequestOptionsKey<Backend> BackendKey = new("roadbalancer.backend");
+
+    private readonly HttpMessageInvoker _upstream = new(
+        new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            UseProxy = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            ActivityHeadersPropagator = null,
+            MaxConnectionsPerServer = int.MaxValue,
+            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(90),
+            // Names are looked up again now and then, so that a backend that moved is found.
+            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
+            ConnectCallback = ConnectAsync,
+        },
+        disposeHandler: true);
+
+    /// <summary>
+    /// Sends the exchange's request to <paramref name="backend"/>. Throws what <see cref="HttpMessageInvoker"/> throws; the caller turns that into an outcome.
+    /// </summary>
+    /// <param name="body">The body as this backend gets it.</param>
+    public Task<HttpResponseMessage> SendAsync(Exchange exchange, Backend backend, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    {
+        var from = exchange.Http.Request;
+        var message = new HttpRequestMessage(HttpMethod.Parse(from.Method), UriFor(exchange, backend)) { Version = HttpVersion.Version11 };
+        message.Options.Set(BackendKey, backend);
+        if (body.Length > 0 || !(HttpMethods.IsGet(from.Method) || HttpMethods.IsHead(from.Method) || HttpMethods.IsDelete(from.Method)))
+        {
+            message.Content = new BodyContent(exchange, body);
+        }
+
+        CopyHeaders(exchange, backend, message);
+        return _upstream.SendAsync(message, cancellationToken);
+    }
+
+    /// <summary>Sends a request of our own, a probe or a look at the models, with the backend's credentials.</summary>
+    public Task<HttpResponseMessage> GetAsync(Backend backend, Uri uri, CancellationToken cancellationToken)
+    {
+        var message = new HttpRequestMessage(HttpMethod.Get, uri) { Version = HttpVersion.Version11 };
+        message.Options.Set(BackendKey, backend);
+        AddOwnHeaders(backend, message);
+        return _upstream.SendAsync(message, cancellationToken);
+    }
+
+    /// <summary>An absolute address below the backend's base URL (below its host, for a path that begins with a slash), with the backend's own query.</summary>
+    public static Uri Resolve(Backend backend, string path)
+    {
+        var root = path.StartsWith('/') ? backend.BaseUrl.GetLeftPart(UriPartial.Authority) : backend.BaseUrl.AbsoluteUri.TrimEnd('/') + "/";
+        var query = backend.Query.Length == 0 ? "" : (path.Contains('?', StringComparison.Ordinal) ? "&" : "?") + backend.Query;
+        return new Uri(root + path + query);
+    }
+
+    public void Dispose() => _upstream.Dispose();
+
+    private static Uri UriFor(Exchange exchange, Backend backend)
+    {
+        var text = new StringBuilder(160).Append(backend.BaseUrl.AbsoluteUri.AsSpan().TrimEnd('/')).Append('/').Append(exchange.Path);
+        var query = HeaderRules.StripQuery(exchange.Http.Request.QueryString.Value, backend.Query);
+        return new Uri(text.Append(query).ToString());
+    }
+
+    private static void CopyHeaders(Exchange exchange, Backend backend, HttpRequestMessage message)
+    {
+        var from = exchange.Http.Request.Headers;
+        var connection = from.Connection;
+        foreach (var (name, values) in from)
+        {
+            var passes = HeaderRules.PassesToBackend(name) || HeaderRules.CredentialPasses(name, backend, exchange.KeyName is not null);
+            if (passes && !(connection.Count > 0 && HeaderRules.IsNamedBy(connection, name)))
+            {
+                Add(message, name, values);
+            }
+        }
+
+        // A stream is read here event by event: asked for uncoded, so that no client waits for a coder's block to fill.
+        Add(message, HeaderNames.AcceptEncoding, exchange.Facts.Stream ? "identity" : from.AcceptEncoding);
+        message.Headers.Remove("X-Request-Id");
+        message.Headers.TryAddWithoutValidation("X-Request-Id", exchange.RequestId);
+        AddOwnHeaders(backend, message);
+    }
+
+    private static void AddOwnHeaders(Backend backend, HttpRequestMessage message)
+    {
+        if (backend is { ApiKey: { } key, Auth: BackendAuth.Bearer })
+        {
+            message.Headers.TryAddWithoutValidation(HeaderNames.Authorization, "Bearer " + key);
+        }
+        else if (backend is { ApiKey: { } plainKey, Auth: BackendAuth.ApiKey })
+        {
+            message.Headers.TryAddWithoutValidation("api-key", plainKey);
+        }
+
+        foreach (var (name, value) in backend.Headers)
+        {
+            message.Headers.Remove(name);
+            message.Content?.Headers.Remove(name);
+            Add(message, name, value);
+        }
+    }
+
+    private static void Add(HttpRequestMessage message, string name, Microsoft.Extensions.Primitives.StringValues values)
+    {
+        if (values.Count == 0)
+        {
+            return;
+        }
+
+        if (values.Count == 1)
+        {
+            if (!message.Headers.TryAddWithoutValidation(name, values.ToString()))
+            {
+                message.Content?.Headers.TryAddWithoutValidation(name, values.ToString());
+            }
+        }
+        else if (!message.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values))
+        {
+            message.Content?.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
+        }
+    }
+
+    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
+    {
+        var limit = context.InitialRequestMessage.Options.TryGetValue(BackendKey, out var backend) ? backend.ConnectTimeout : Timeout.InfiniteTimeSpan;
+        using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timer.CancelAfter(limit);
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
+        {
+            await socket.ConnectAsync(context.DnsEndPoint, timer.Token);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            socket.Dispose();
+            throw new TimeoutException("No connection in time.");
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+}

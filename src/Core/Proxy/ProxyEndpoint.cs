@@ -1,0 +1,212 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Roadbalancer.Backends;
+using Roadbalancer.Options;
+
+namespace Roadbalancer.Proxy;
+
+/// <summary>Everything under <c>/v1/</c>: checks who asks, reads the request once, and hands it to the <see cref="AttemptLoop"/>.</summary>
+internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, ModelsEndpoint models, TimeProvider time, ILogger<ProxyEndpoint> log)
+{
+    /// <summary>Larger heads than this many bytes get 431. The server in front takes somewhat more, so that this answer can be given.</summary>
+    public const int HeadLimit = 64 * 1024;
+
+    private const string Prefix = "/v1/";
+
+    /// <summary>Routes whose requests change something at the backend: repeated only when the backend refused them.</summary>
+    private static readonly string[] Unrepeatable =
+        ["files", "uploads", "batches", "fine_tuning", "vector_stores", "assistants", "threads", "containers", "evals", "conversations"];
+
+    private volatile KeyRing _keys = new(pools.Current.Options.ClientKeys);
+    private volatile Pool? _keysOf;
+
+    public async Task HandleAsync(HttpContext http)
+    {
+        var requestId = RequestIds.For(http);
+        try
+        {
+            if (Refuse(http, out var keyName) is { } refusal)
+            {
+                await refusal.WriteAsync(http, requestId);
+            }
+            else if (PathOf(http.Request) is var path && ModelsEndpoint.Serves(http.Request.Method, path))
+            {
+                await models.WriteAsync(http, pools.Current, path, requestId);
+            }
+            else
+            {
+                await ForwardAsync(http, path, requestId, keyName);
+            }
+        }
+        catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+        {
+            // The client left; there is nobody to tell.
+        }
+        catch (BadHttpRequestException exception)
+        {
+            await WriteBadRequestAsync(http, requestId, exception);
+        }
+        catch (Exception exception) when (exception is not TruncatedAnswerException)
+        {
+            LogBug(exception, requestId);
+            if (http.Response.HasStarted)
+            {
+                throw new TruncatedAnswerException();
+            }
+
+            http.Response.Clear();
+            await new ErrorAnswer(StatusCodes.Status500InternalServerError, "server_error", "internal_error",
+                "The balancer failed on this request; its log says why under the request's id.").WriteAsync(http, requestId);
+        }
+    }
+
+    private static string PathOf(HttpRequest request) =>
+        request.Path.ToUriComponent() is var path && path.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) ? path[Prefix.Length..] : "";
+
+    private static string[] TagsOf(HttpRequest request) =>
+        request.Headers["X-Backend-Tags"] is { Count: > 0 } tags
+            ? tags.ToString().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            : [];
+
+    private static bool IsRepeatable(string method, string path) =>
+        HttpMethods.IsGet(method) || HttpMethods.IsHead(method)
+        || !Array.Exists(Unrepeatable, route => path.StartsWith(route, StringComparison.OrdinalIgnoreCase)
+            && (path.Length == route.Length || path[route.Length] == '/'));
+
+    private static Task WriteBadRequestAsync(HttpContext http, string requestId, BadHttpRequestException exception)
+    {
+        if (http.Response.HasStarted)
+        {
+            throw new TruncatedAnswerException();
+        }
+
+        var error = exception.StatusCode == StatusCodes.Status413PayloadTooLarge
+            ? new ErrorAnswer(exception.StatusCode, "invalid_request_error", "request_too_large", "The request's body is too large.")
+            : new ErrorAnswer(exception.StatusCode, "invalid_request_error", "bad_request", exception.Message);
+        return error.WriteAsync(http, requestId);
+    }
+
+    private ErrorAnswer? Refuse(HttpContext http, out string? keyName)
+    {
+        keyName = null;
+        if (HeadSize(http.Request) > HeadLimit)
+        {
+            return new ErrorAnswer(StatusCodes.Status431RequestHeaderFieldsTooLarge, "invalid_request_error", "headers_too_large",
+                $"The request's headers are larger than {HeadLimit} bytes.");
+        }
+
+        var keys = Keys();
+        if (keys.IsOpen)
+        {
+            return null;
+        }
+
+        keyName = keys.Find(http.Request);
+        return keyName is not null ? null
+            : new ErrorAnswer(StatusCodes.Status401Unauthorized, "invalid_request_error", "invalid_api_key",
+                "Incorrect or missing API key: send one of the balancer's keys as 'Authorization: Bearer KEY'.");
+    }
+
+    private KeyRing Keys()
+    {
+        var pool = pools.Current;
+        if (!ReferenceEquals(_keysOf, pool))
+        {
+            _keys = new KeyRing(pool.Options.ClientKeys);
+            _keysOf = pool;
+        }
+
+        return _keys;
+    }
+
+    private static int HeadSize(HttpRequest request)
+    {
+        var size = 0;
+        foreach (var (name, values) in request.Headers)
+        {
+            foreach (var value in values)
+            {
+                size += name.Length + (value?.Length ?? 0) + 4;
+            }
+        }
+
+        return size;
+    }
+
+    private async Task ForwardAsync(HttpContext http, string path, string requestId, string? keyName)
+    {
+        var pool = pools.Current;
+        var body = new PooledBytes();
+        var isIdle = true;
+        try
+        {
+            if (await ReadBodyAsync(http.Request, pool.Options.MaxBodyBytes, body) is { } tooLarge)
+            {
+                await tooLarge.WriteAsync(http, requestId);
+                return;
+            }
+
+            if (!RequestReader.TryRead(body.Span, path, http.Request.ContentType, out var facts, out var error))
+            {
+                await ErrorAnswer.Invalid(error!).WriteAsync(http, requestId);
+                return;
+            }
+
+            using var exchange = new Exchange(http, pool, time)
+            {
+                Path = path,
+                Body = body.Memory,
+                Facts = facts,
+                Shape = ApiShapes.Of(path),
+                Tags = TagsOf(http.Request),
+                AffinityKey = AffinityOf(http.Request, facts),
+                RequestId = requestId,
+                KeyName = keyName,
+                IsRepeatable = IsRepeatable(http.Request.Method, path),
+            };
+            try
+            {
+                await (pool.Options.Mode == BalancingMode.SingleBackend ? loop.RunDirectAsync(exchange) : loop.RunAsync(exchange));
+            }
+            finally
+            {
+                isIdle = !exchange.IsBodyInUse;
+            }
+        }
+        finally
+        {
+            if (isIdle)
+            {
+                body.Dispose();
+            }
+        }
+    }
+
+    private static ulong AffinityOf(HttpRequest request, RequestFacts facts) =>
+        request.Headers["X-Session-Id"] is { Count: > 0 } session ? AffinityHash.Of(System.Text.Encoding.UTF8.GetBytes(session.ToString())) : facts.AffinityKey;
+
+    private static async ValueTask<ErrorAnswer?> ReadBodyAsync(HttpRequest request, long limit, PooledBytes body)
+    {
+        var announced = request.ContentLength;
+        while (announced is null || announced <= limit)
+        {
+            var free = body.GetMemory(announced is { } length ? (int)Math.Max(1, length - body.Length) : 4096);
+            var read = await request.Body.ReadAsync(free, request.HttpContext.RequestAborted);
+            if (read == 0)
+            {
+                return null;
+            }
+
+            body.Advance(read);
+            if (body.Length > limit)
+            {
+                break;
+            }
+        }
+
+        return new ErrorAnswer(StatusCodes.Status413PayloadTooLarge, "invalid_request_error", "request_too_large", $"The request's body is larger than {limit} bytes.");
+    }
+
+    [LoggerMessage(3100, LogLevel.Error, "Request {RequestId} failed by a fault of the balancer")]
+    private partial void LogBug(Exception exception, string requestId);
+}

@@ -1,0 +1,307 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace Roadbalancer.Proxy;
+
+/// <summary>How an answer relates to what its client already has.</summary>
+internal enum JoinMode
+{
+    /// <summary>It is the first.</summary>
+    None,
+
+    /// <summary>It says everything again: what the client has is compared and left out.</summary>
+    Replay,
+
+    /// <summary>It goes on where the client's text ends.</summary>
+    Continue,
+}
+
+/// <summary>
+/// Turns the events of one upstream answer into those that the client gets: good events as they came, byte for byte; malformed ones dropped and
+/// counted; a joined answer cut where the client's text ends and put under the first answer's identity. Until <see cref="Commit"/> it changes
+/// nothing of the <see cref="ClientStream"/>, so that an attempt that comes to nothing leaves no trace.
+/// </summary>
+internal sealed class StreamFilter(ClientStream client, JoinMode join) : IDisposable
+{
+    private readonly DeltaLog _event = new();
+    private readonly DeltaLog _pending = new();
+    private int _channel = join == JoinMode.Continue ? client.Log.Channel : DeltaLog.NoChannel;
+    private int _replayed;
+    private bool _joined = join == JoinMode.None;
+    private bool _committed;
+    private bool _opaque;
+    private byte[]? _id;
+    private byte[]? _created;
+    private byte[]? _model;
+
+    /// <summary>The answer (or, joined, its new part) has begun: text, a tool call or a <c>finish_reason</c> has passed.</summary>
+    public bool HasBegun { get; private set; }
+
+    /// <summary>An error event came; nothing after it is read.</summary>
+    public bool HasError { get; private set; }
+
+    /// <summary>A copy of the error event's JSON, for its class; empty without one.</summary>
+    public byte[] ErrorJson { get; private set; } = [];
+
+    /// <summary>A replay said something else than the client has.</summary>
+    public bool HasMismatch { get; private set; }
+
+    /// <summary><c>[DONE]</c> has passed.</summary>
+    public bool IsDone { get; private set; }
+
+    public bool IsTerminal { get; private set; }
+
+    public int FinishedChoices { get; private set; }
+
+    /// <summary>Events that were dropped because they were not JSON.</summary>
+    public int Malformed { get; private set; }
+
+    public long? InputTokens { get; private set; }
+
+    public long? OutputTokens { get; private set; }
+
+    /// <summary>The answer says of itself that it is whole.</summary>
+    public bool IsComplete => client.Shape switch
+    {
+        ApiShape.Chat or ApiShape.Completion => FinishedChoices >= client.Choices,
+        ApiShape.Responses => IsTerminal,
+        _ => true,
+    };
+
+    /// <summary>Passes every whole event in <paramref name="input"/> on to <paramref name="output"/>; returns how many bytes are used up.</summary>
+    public int Pass(ReadOnlySpan<byte> input, IBufferWriter<byte> output)
+    {
+        var used = 0;
+        while (!HasError && !HasMismatch && !IsDone && SseFrame.TryRead(input[used..], out var frame))
+        {
+            PassFrame(input.Slice(used, frame.Length), frame, output);
+            used += frame.Length;
+        }
+
+        return used;
+    }
+
+    /// <summary>At the upstream's end: what is left without a closing blank line counts as an event; a missing <c>[DONE]</c> is supplied.</summary>
+    public void End(ReadOnlySpan<byte> rest, IBufferWriter<byte> output)
+    {
+        if (!rest.IsEmpty)
+        {
+            Pass([.. rest, (byte)'\n', (byte)'\n'], output);
+        }
+
+        Close(output);
+    }
+
+    /// <summary>Supplies a missing <c>[DONE]</c> to an answer that is whole.</summary>
+    public void Close(IBufferWriter<byte> output)
+    {
+        if (!IsDone && !HasError && !HasMismatch && IsComplete && client.Shape is ApiShape.Chat or ApiShape.Completion)
+        {
+            output.Write("data: [DONE]\n\n"u8);
+            IsDone = true;
+        }
+    }
+
+    /// <summary>From here on everything passed goes to the client: takes over what was held back until now.</summary>
+    public void Commit()
+    {
+        _committed = true;
+        client.Started = true;
+        client.Log.Add(_pending);
+        client.IsOpaque |= _opaque;
+        client.FinishedChoices += FinishedChoices;
+        if (join == JoinMode.None)
+        {
+            client.Id = _id ?? [];
+            client.Created = _created ?? [];
+            client.Model = _model ?? [];
+        }
+    }
+
+    public void Dispose()
+    {
+        _event.Dispose();
+        _pending.Dispose();
+    }
+
+    private void PassFrame(ReadOnlySpan<byte> bytes, SseFrame frame, IBufferWriter<byte> output)
+    {
+        if (frame.DataLines == 0)
+        {
+            // Comments and bare fields: keep-alives. They belong to an answer that the client sees from its beginning only.
+            Emit(bytes, output, when: _joined);
+            return;
+        }
+
+        var json = frame.DataLines == 1 ? bytes.Slice(frame.DataStart, frame.DataLength) : SseFrame.JoinData(bytes);
+        if (json.SequenceEqual("[DONE]"u8))
+        {
+            // Without a finish_reason it is a claim, not an end: the caller sees that the answer is not complete.
+            IsDone = true;
+            Emit(bytes, output, when: IsComplete);
+            return;
+        }
+
+        _event.Restart(_channel);
+        if (!StreamEvent.TryRead(json, client.Shape, _event, out var streamEvent))
+        {
+            if (client.Shape == ApiShape.Other)
+            {
+                Emit(bytes, output, when: true);
+            }
+            else
+            {
+                Malformed++;
+            }
+
+            return;
+        }
+
+        if (streamEvent.IsError && !(streamEvent.IsTerminal && HasBegun))
+        {
+            HasError = true;
+            ErrorJson = json.ToArray();
+            return;
+        }
+
+        InputTokens = streamEvent.InputTokens ?? InputTokens;
+        OutputTokens = streamEvent.OutputTokens ?? OutputTokens;
+        PassEvent(bytes, frame.DataLines == 1 ? frame.DataStart : -1, streamEvent, output);
+    }
+
+    private void PassEvent(ReadOnlySpan<byte> bytes, int jsonStart, in StreamEvent streamEvent, IBufferWriter<byte> output)
+    {
+        var overlap = 0;
+        if (!_joined)
+        {
+            if (!TryMatch(streamEvent, out overlap))
+            {
+                HasMismatch = true;
+                return;
+            }
+
+            var says = _event.Length > overlap || streamEvent.FinishedChoices > 0 || (overlap == 0 && streamEvent.HasContent);
+            if (!says)
+            {
+                _channel = _event.Channel;
+                return;
+            }
+
+            _joined = true;
+        }
+
+        if (join == JoinMode.None)
+        {
+            Emit(bytes, output, when: true);
+        }
+        else if (!TryEmitJoined(bytes, jsonStart, streamEvent, overlap, output))
+        {
+            HasMismatch = true;
+            return;
+        }
+
+        Note(bytes, jsonStart, streamEvent, overlap);
+    }
+
+    /// <summary>Compares the event's text with what the client has; <paramref name="overlap"/> is how much of it the client has already.</summary>
+    private bool TryMatch(in StreamEvent streamEvent, out int overlap)
+    {
+        overlap = 0;
+        if (join == JoinMode.Continue)
+        {
+            return true;
+        }
+
+        var left = client.Log.Bytes[_replayed..];
+        overlap = Math.Min(left.Length, _event.Length);
+        if (!left[..overlap].SequenceEqual(_event.Bytes[..overlap]) || (streamEvent.IsOpaque && !left.IsEmpty))
+        {
+            return false;
+        }
+
+        _replayed += overlap;
+        return streamEvent.FinishedChoices == 0 || overlap == left.Length;
+    }
+
+    private bool TryEmitJoined(ReadOnlySpan<byte> bytes, int jsonStart, in StreamEvent streamEvent, int overlap, IBufferWriter<byte> output)
+    {
+        if (jsonStart < 0 || (overlap > 0 && streamEvent.Texts != 1))
+        {
+            return false;
+        }
+
+        Span<(TokenRange Range, byte[] With)> edits = new (TokenRange, byte[])[4];
+        var count = 0;
+        AddEdit(edits, ref count, streamEvent.Id, client.Id);
+        AddEdit(edits, ref count, streamEvent.Created, client.Created);
+        AddEdit(edits, ref count, streamEvent.Model, client.Model);
+        if (overlap > 0)
+        {
+            var rest = JsonEncodedText.Encode(_event.Bytes[overlap..], JavaScriptEncoder.UnsafeRelaxedJsonEscaping).EncodedUtf8Bytes;
+            AddEdit(edits, ref count, streamEvent.Text, [(byte)'"', .. rest, (byte)'"']);
+        }
+
+        edits = edits[..count];
+        edits.Sort((a, b) => a.Range.Start.CompareTo(b.Range.Start));
+        var at = 0;
+        foreach (var (range, with) in edits)
+        {
+            output.Write(bytes[at..(jsonStart + range.Start)]);
+            output.Write(with);
+            at = jsonStart + range.Start + range.Length;
+        }
+
+        output.Write(bytes[at..]);
+        return true;
+    }
+
+    private static void AddEdit(Span<(TokenRange Range, byte[] With)> edits, ref int count, TokenRange range, byte[] with)
+    {
+        if (!range.IsEmpty && with.Length > 0)
+        {
+            edits[count++] = (range, with);
+        }
+    }
+
+    private void Note(ReadOnlySpan<byte> bytes, int jsonStart, in StreamEvent streamEvent, int overlap)
+    {
+        _channel = _event.Channel;
+        HasBegun |= streamEvent.HasContent || streamEvent.FinishedChoices > 0 || streamEvent.IsTerminal || client.Shape == ApiShape.Other;
+        IsTerminal |= streamEvent.IsTerminal;
+        FinishedChoices += streamEvent.FinishedChoices;
+        var log = _committed ? client.Log : _pending;
+        if (overlap > 0)
+        {
+            _event.DropStart(overlap);
+        }
+
+        log.Add(_event);
+        if (_committed)
+        {
+            client.IsOpaque |= streamEvent.IsOpaque;
+            client.FinishedChoices += streamEvent.FinishedChoices;
+        }
+        else
+        {
+            _opaque |= streamEvent.IsOpaque;
+        }
+
+        if (_id is null && join == JoinMode.None && jsonStart >= 0)
+        {
+            _id = Copy(bytes, jsonStart, streamEvent.Id);
+            _created = Copy(bytes, jsonStart, streamEvent.Created);
+            _model = Copy(bytes, jsonStart, streamEvent.Model);
+        }
+    }
+
+    private static byte[] Copy(ReadOnlySpan<byte> bytes, int jsonStart, TokenRange range) => bytes.Slice(jsonStart + range.Start, range.Length).ToArray();
+
+    private static void Emit(ReadOnlySpan<byte> bytes, IBufferWriter<byte> output, bool when)
+    {
+        if (when)
+        {
+            output.Write(bytes);
+        }
+    }
+}

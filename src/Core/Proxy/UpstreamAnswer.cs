@@ -1,0 +1,144 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Primitives;
+using Roadbalancer.Backends;
+
+namespace Roadbalancer.Proxy;
+
+/// <summary>
+/// A successful status from a backend, on its way to the client in two steps: <see cref="PrepareAsync"/> reads as much as it takes to know that
+/// the answer is good, while another backend can still take over; <see cref="DeliverAsync"/> sends it.
+/// </summary>
+internal abstract class UpstreamAnswer(Exchange exchange, Backend backend, HttpResponseMessage response, AttemptClock clock, long sentAt) : IDisposable
+{
+    /// <summary>The most that is held back of an answer that is not a stream, in bytes; a larger one is passed on while it comes.</summary>
+    public const int BufferLimit = 16 * 1024 * 1024;
+
+    protected Exchange Exchange { get; } = exchange;
+
+    protected Backend Backend { get; } = backend;
+
+    protected HttpResponseMessage Response { get; } = response;
+
+    protected AttemptClock Clock { get; } = clock;
+
+    /// <summary>Null when the answer can be delivered, else what is wrong with it.</summary>
+    public abstract ValueTask<AttemptOutcome?> PrepareAsync();
+
+    /// <summary>Sends it to the client; tells what became of it.</summary>
+    public abstract ValueTask<AttemptOutcome> DeliverAsync();
+
+    public virtual void Dispose()
+    {
+    }
+
+    protected AttemptOutcome Outcome(OutcomeKind kind, string? detail = null) => new(kind)
+    {
+        Status = (int)Response.StatusCode,
+        DurationMs = Exchange.Time.GetElapsedTime(sentAt).TotalMilliseconds,
+        Detail = detail,
+    };
+
+    /// <summary>The outcome of a read that threw: a cancelled clock says why, anything else is <paramref name="broken"/>.</summary>
+    protected AttemptOutcome Outcome(Exception exception, OutcomeKind broken) => exception switch
+    {
+        OperationCanceledException when Clock.Token.IsCancellationRequested => Outcome(Clock.Reason),
+        HttpIOException http => Outcome(broken, http.HttpRequestError.ToString()),
+        _ => Outcome(broken, exception.GetType().Name),
+    };
+
+    protected TimeSpan SinceSent => Exchange.Time.GetElapsedTime(sentAt);
+
+    /// <summary>Status and headers of the client's answer, unless they have gone out.</summary>
+    /// <param name="length">Its length in bytes, or null when that is not known.</param>
+    /// <param name="keepEncoding">The body goes out as the backend encoded it.</param>
+    protected void WriteHead(long? length, bool keepEncoding)
+    {
+        var answer = Exchange.Http.Response;
+        if (answer.HasStarted)
+        {
+            return;
+        }
+
+        answer.StatusCode = (int)Response.StatusCode;
+        answer.ContentLength = length;
+        Copy(Response.Headers.NonValidated, answer.Headers, keepEncoding);
+        Copy(Response.Content.Headers.NonValidated, answer.Headers, keepEncoding);
+        Trail.Write(Exchange, answer.Headers, Backend.Name);
+    }
+
+    private void Copy(HttpHeadersNonValidated from, IHeaderDictionary to, bool keepEncoding)
+    {
+        var connection = Response.Headers.NonValidated.TryGetValues("Connection", out var named) ? new StringValues(named.ToString()) : StringValues.Empty;
+        foreach (var (name, values) in from)
+        {
+            if (HeaderRules.PassesToClient(name) && !(connection.Count > 0 && HeaderRules.IsNamedBy(connection, name)) && (keepEncoding || !name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase)))
+            {
+                to[name] = values.Count == 1 ? new StringValues(values.ToString()) : new StringValues([.. values]);
+            }
+        }
+    }
+}
+
+/// <summary>What an answer tells of its way: <c>X-Backend</c>, <c>X-Attempts</c>, <c>X-Backend-Attempts</c>, <c>X-Request-Id</c>.</summary>
+internal static class Trail
+{
+    public static void Write(Exchange exchange, IHeaderDictionary headers, string? backend)
+    {
+        headers["X-Request-Id"] = exchange.RequestId;
+        if (backend is not null)
+        {
+            headers["X-Backend"] = backend;
+        }
+
+        headers["X-Attempts"] = exchange.Attempts.Count.ToString(CultureInfo.InvariantCulture);
+        if (exchange.Attempts.Count > 0)
+        {
+            headers["X-Backend-Attempts"] = Describe(exchange);
+        }
+    }
+
+    /// <summary><c>name;outcome;milliseconds</c> for each attempt, comma-separated; the one that is answering reads <c>answering</c>.</summary>
+    public static string Describe(Exchange exchange)
+    {
+        if (exchange.Attempts is [{ Outcome: null } only])
+        {
+            return only.Backend + ";answering;" + ((long)exchange.Elapsed.TotalMilliseconds).ToString(CultureInfo.InvariantCulture);
+        }
+
+        var text = new StringBuilder();
+        foreach (var attempt in exchange.Attempts)
+        {
+            text.Append(text.Length > 0 ? ", " : "").Append(attempt.Backend).Append(';')
+                .Append(attempt.Outcome is { } outcome ? NameOf(outcome.Kind) : "answering").Append(';')
+                .Append(CultureInfo.InvariantCulture, $"{attempt.Outcome?.DurationMs ?? exchange.Elapsed.TotalMilliseconds:0}");
+        }
+
+        return text.ToString();
+    }
+
+    /// <summary>The snake_case name of <paramref name="kind"/>, as metrics and headers have it.</summary>
+    public static string NameOf(OutcomeKind kind) => Names[(int)kind];
+
+    private static readonly string[] Names = [.. Enum.GetNames<OutcomeKind>().Select(SnakeCase)];
+
+    private static string SnakeCase(string name)
+    {
+        Debug.Assert(name.Length > 0);
+        var text = new StringBuilder(name.Length + 4);
+        foreach (var letter in name)
+        {
+            if (char.IsUpper(letter) && text.Length > 0)
+            {
+                text.Append('_');
+            }
+
+            text.Append(char.ToLowerInvariant(letter));
+        }
+
+        return text.ToString();
+    }
+}

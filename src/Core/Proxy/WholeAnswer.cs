@@ -1,0 +1,177 @@
+using System.Buffers;
+using Microsoft.AspNetCore.Http;
+using Roadbalancer.Backends;
+
+namespace Roadbalancer.Proxy;
+
+/// <summary>
+/// An answer that is not an event stream. It is read whole and checked before any of it goes out, so that a short or broken one can be had elsewhere;
+/// what is larger than <see cref="UpstreamAnswer.BufferLimit"/>, or is neither JSON nor announces its length (audio, files), is passed on while it comes.
+/// </summary>
+internal sealed class WholeAnswer(
+    Exchange exchange, Backend backend, HttpResponseMessage response, AttemptClock clock, long sentAt, Stream source)
+    : UpstreamAnswer(exchange, backend, response, clock, sentAt)
+{
+    private const int ReadSize = 16 * 1024;
+
+    private readonly PooledBytes _body = new();
+    private readonly string? _coding = ContentCoding.Of(response);
+    private PooledBytes? _plain;
+    private AnswerReader? _facts;
+    private bool _passesThrough;
+
+    private bool IsJson => Response.Content.Headers.ContentType?.MediaType is { } type
+        && (type.Equals("application/json", StringComparison.OrdinalIgnoreCase) || type.EndsWith("+json", StringComparison.OrdinalIgnoreCase));
+
+    private bool KeepsEncoding => _coding is null || ContentCoding.IsAccepted(Exchange.Http.Request, _coding);
+
+    public override async ValueTask<AttemptOutcome?> PrepareAsync()
+    {
+        var length = Response.Content.Headers.ContentLength;
+        _passesThrough = length > BufferLimit || (length is null && !IsJson);
+        try
+        {
+            while (true)
+            {
+                var free = _body.GetMemory(length is { } known && known < BufferLimit ? (int)Math.Max(1, known - _body.Length) : ReadSize);
+                var read = await source.ReadAsync(free, Clock.Token);
+                if (read == 0)
+                {
+                    _passesThrough = false;
+                    return await CheckAsync();
+                }
+
+                _body.Advance(read);
+                _passesThrough |= _body.Length > BufferLimit;
+                if (_passesThrough)
+                {
+                    return null;
+                }
+            }
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException)
+        {
+            return Outcome(exception, OutcomeKind.AnswerMalformed);
+        }
+    }
+
+    public override async ValueTask<AttemptOutcome> DeliverAsync()
+    {
+        try
+        {
+            return _passesThrough ? await PassThroughAsync() : await DeliverWholeAsync();
+        }
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException)
+        {
+            return Exchange.ClientLeft.IsCancellationRequested ? Outcome(OutcomeKind.ClientLeft) : Outcome(exception, OutcomeKind.StreamBroken);
+        }
+    }
+
+    public override void Dispose()
+    {
+        _body.Dispose();
+        _plain?.Dispose();
+        source.Dispose();
+        base.Dispose();
+    }
+
+    private async ValueTask<AttemptOutcome?> CheckAsync()
+    {
+        if (_coding is not null && _body.Length > 0)
+        {
+            _plain = await DecodeAsync(_coding);
+        }
+
+        if (!IsJson || (_coding is not null && _plain is null) || (_body.Length == 0 && IsBodyless))
+        {
+            return null;
+        }
+
+        var plain = _plain ?? _body;
+        _facts = new AnswerReader();
+        _facts.Feed(plain.Span);
+        _facts.Complete();
+        if (!_facts.IsWellFormed)
+        {
+            return Outcome(OutcomeKind.AnswerMalformed, "not well-formed JSON");
+        }
+
+        if (_facts.HasError && Exchange.Shape != ApiShape.Responses && Exchange.Facts.Format == BodyFormat.Json)
+        {
+            var kind = ErrorClassifier.ClassifyInBand(plain.Span, out var detail);
+            return Outcome(kind, detail);
+        }
+
+        return null;
+    }
+
+    private bool IsBodyless => Response.StatusCode is System.Net.HttpStatusCode.NoContent or System.Net.HttpStatusCode.ResetContent
+        || HttpMethods.IsHead(Exchange.Http.Request.Method);
+
+    /// <summary>The decoded body; null when its coding is not known here or it grows beyond all measure.</summary>
+    private async ValueTask<PooledBytes?> DecodeAsync(string coding)
+    {
+        using var decoder = ContentCoding.Decode(coding, new PrefixedStream(_body.Memory, Stream.Null));
+        if (decoder is null)
+        {
+            return null;
+        }
+
+        var plain = new PooledBytes();
+        int read;
+        while ((read = await decoder.ReadAsync(plain.GetMemory(ReadSize), Clock.Token)) > 0)
+        {
+            plain.Advance(read);
+            if (plain.Length > BufferLimit * 4L)
+            {
+                plain.Dispose();
+                throw new InvalidDataException("The decoded answer is too large.");
+            }
+        }
+
+        return plain;
+    }
+
+    private async ValueTask<AttemptOutcome> DeliverWholeAsync()
+    {
+        var body = KeepsEncoding || _plain is null ? _body : _plain;
+        WriteHead(IsBodyless ? null : body.Length, keepEncoding: body == _body);
+        var outcome = Outcome(OutcomeKind.Succeeded) with { InputTokens = _facts?.InputTokens, OutputTokens = _facts?.OutputTokens };
+        if (body.Length > 0)
+        {
+            await Exchange.Http.Response.Body.WriteAsync(body.Memory, Exchange.ClientLeft);
+        }
+
+        return outcome;
+    }
+
+    private async ValueTask<AttemptOutcome> PassThroughAsync()
+    {
+        var decoder = KeepsEncoding ? null : ContentCoding.Decode(_coding!, new PrefixedStream(_body.Memory, source));
+        WriteHead(decoder is null ? Response.Content.Headers.ContentLength : null, keepEncoding: decoder is null);
+        var client = Exchange.Http.Response.BodyWriter;
+        if (decoder is null)
+        {
+            client.Write(_body.Span);
+        }
+
+        var upstream = decoder ?? source;
+        while (true)
+        {
+            var flushed = await client.FlushAsync(Exchange.ClientLeft);
+            if (flushed.IsCompleted || flushed.IsCanceled)
+            {
+                return Outcome(OutcomeKind.ClientLeft);
+            }
+
+            Clock.Arm(Backend.StreamIdleTimeout, OutcomeKind.StreamStalled);
+            var read = await upstream.ReadAsync(client.GetMemory(ReadSize), Clock.Token);
+            if (read == 0)
+            {
+                return Outcome(OutcomeKind.Succeeded);
+            }
+
+            client.Advance(read);
+        }
+    }
+}

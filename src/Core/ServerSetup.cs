@@ -1,0 +1,70 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Roadbalancer.Backends;
+using Roadbalancer.Health;
+using Roadbalancer.Options;
+using Roadbalancer.Proxy;
+using Roadbalancer.State;
+using Roadbalancer.Strategies;
+
+namespace Roadbalancer;
+
+/// <summary>Puts the balancer into a web application: its services, its server limits and its routes. Every host of it does it this way.</summary>
+internal static class ServerSetup
+{
+    /// <summary>What the server takes of a request's head, in bytes: more than <see cref="ProxyEndpoint.HeadLimit"/>, so that we answer and not it.</summary>
+    private const int ServerHeadLimit = 4 * ProxyEndpoint.HeadLimit;
+
+    /// <summary>Registers everything that <see cref="MapRoadbalancer"/> needs, balancing over <paramref name="options"/>.</summary>
+    public static void AddRoadbalancer(this IServiceCollection services, BalancerOptions options)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton(new Chance(BitConverter.ToUInt64(Guid.NewGuid().ToByteArray())));
+        services.AddMetrics();
+        services.AddSingleton(new PoolSource(options));
+        services.AddSingleton<InMemoryState>();
+        services.AddSingleton<IBalancerState>(provider => provider.GetRequiredService<InMemoryState>());
+        services.AddSingleton<Forwarder>();
+        services.AddSingleton<WaitQueue>();
+        services.AddSingleton<AttemptBudget>();
+        services.AddSingleton<Hedging>();
+        services.AddSingleton<BalancerMetrics>();
+        services.AddSingleton<AttemptLoop>();
+        services.AddSingleton<ModelsEndpoint>();
+        services.AddSingleton<ProxyEndpoint>();
+        services.AddSingleton<HealthProbe>();
+        services.AddSingleton<HealthEndpoint>();
+        services.AddSingleton<StateLog>();
+        services.AddHostedService<HealthChecks>();
+        services.Configure<Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions>(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+
+            // Bodies are measured by the endpoint, which answers in OpenAI's shape.
+            kestrel.Limits.MaxRequestBodySize = null;
+            kestrel.Limits.MaxRequestHeadersTotalSize = ServerHeadLimit;
+            kestrel.Limits.MaxRequestHeaderCount = 500;
+            kestrel.Limits.MaxRequestLineSize = ServerHeadLimit;
+            kestrel.Limits.MaxRequestBufferSize = Math.Max(1024 * 1024, 2L * ServerHeadLimit);
+        });
+    }
+
+    /// <summary>Maps <c>/v1/…</c>, <c>/health</c> and <c>/ready</c>; anything else is a clear 404.</summary>
+    public static void MapRoadbalancer(this WebApplication app)
+    {
+        var proxy = app.Services.GetRequiredService<ProxyEndpoint>();
+        app.Services.GetRequiredService<InMemoryState>().Changed += app.Services.GetRequiredService<StateLog>().Report;
+        var health = app.Services.GetRequiredService<HealthEndpoint>();
+        app.Run(http => http.Request.Path.Value switch
+        {
+            var path when path!.StartsWith("/v1/", StringComparison.OrdinalIgnoreCase) => proxy.HandleAsync(http),
+            "/health" => HealthEndpoint.HealthAsync(http),
+            "/ready" => health.ReadyAsync(http),
+            var path => new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url",
+                $"Unknown request URL: {http.Request.Method} {path}. The OpenAI-compatible API is at /v1.").WriteAsync(http, RequestIds.For(http)),
+        });
+    }
+}

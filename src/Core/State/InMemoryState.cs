@@ -1,0 +1,118 @@
+using Roadbalancer.Health;
+using Roadbalancer.Proxy;
+using Roadbalancer.Strategies;
+
+namespace Roadbalancer.State;
+
+/// <summary>
+/// The store of one process: one lock around plain numbers, held for well under a microsecond and never while anything is awaited.
+/// </summary>
+/// <remarks>
+/// Decisions are made on a monotonic clock that begins at the wall clock's time, so that its numbers look like a shared store's and no
+/// adjustment of the wall clock parks or frees a backend.
+/// </remarks>
+internal sealed partial class InMemoryState : IBalancerState
+{
+    private readonly Lock _lock = new();
+    private readonly TimeProvider _time;
+    private readonly Chance _chance;
+    private readonly long _startedAt;
+    private readonly long _startedAtUnixMs;
+    private readonly Dictionary<string, Books> _pools = new(StringComparer.Ordinal);
+    private Candidate[] _candidates = new Candidate[8];
+    private long _lastLeaseId;
+
+    public InMemoryState(TimeProvider time, Chance chance)
+    {
+        _time = time;
+        _chance = chance;
+        _startedAt = time.GetTimestamp();
+        _startedAtUnixMs = time.GetUtcNow().ToUnixTimeMilliseconds();
+    }
+
+    /// <summary>Raised outside the lock, on the thread that released, so two changes of one backend may be reported in either order.</summary>
+    public event Action<StateChange>? Changed;
+
+    public ValueTask<Lease?> AcquireAsync(AcquireRequest request, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            var books = BooksNeedsLock(request.Pool.Name);
+            return new(TakeNeedsLock(books, books.ViewOf(request.Pool), request, NowMs()));
+        }
+    }
+
+    public ValueTask ReleaseAsync(Lease lease, AttemptOutcome outcome)
+    {
+        if (!lease.TryReturn())
+        {
+            return default;
+        }
+
+        StateChange change;
+        lock (_lock)
+        {
+            change = SettleNeedsLock(lease, outcome);
+        }
+
+        if (change.Kinds != Transitions.None)
+        {
+            Changed?.Invoke(change);
+        }
+
+        return default;
+    }
+
+    public ValueTask<PoolSnapshot> ReadAsync(string pool, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            return new(new PoolSnapshot(pool, NowMs(), _pools.TryGetValue(pool, out var books) ? books.Copy() : []));
+        }
+    }
+
+    private long NowMs() => _startedAtUnixMs + (long)_time.GetElapsedTime(_startedAt).TotalMilliseconds;
+
+    private Books BooksNeedsLock(string pool)
+    {
+        if (!_pools.TryGetValue(pool, out var books))
+        {
+            _pools[pool] = books = new Books();
+        }
+
+        return books;
+    }
+
+    private StateChange SettleNeedsLock(Lease lease, in AttemptOutcome outcome)
+    {
+        var books = BooksNeedsLock(lease.Pool.Name);
+        var nowMs = NowMs();
+        var entry = books.ViewOf(lease.Pool).Entries[lease.Index];
+        var vitals = entry.Vitals;
+        if (lease.IsProbe)
+        {
+            entry.Totals.LastCheckAtUnixMs = _time.GetUtcNow().ToUnixTimeMilliseconds();
+        }
+        else
+        {
+            vitals.InFlight = Math.Max(0, vitals.InFlight - 1);
+            entry.Totals.Record(outcome);
+        }
+
+        if (OutcomeTable.For(outcome.Kind).Blame is not (Blame.None or Blame.Praise))
+        {
+            entry.Totals.RecordError(outcome, _time.GetUtcNow().ToUnixTimeMilliseconds());
+        }
+
+        var kinds = Circuit.Settle(vitals, lease, outcome, lease.Pool.Options, nowMs, _chance.NextDouble());
+        books.DropIfGone(entry);
+        return kinds == Transitions.None ? default : new StateChange(
+            lease.Pool.Name,
+            entry.Name,
+            kinds,
+            outcome.Detail is { } detail ? $"{outcome.Kind}: {detail}" : outcome.Kind.ToString(),
+            kinds.HasFlag(Transitions.ModelAbsent) ? lease.Model : null,
+            TimeSpan.FromMilliseconds(vitals.Circuit == CircuitState.Closed ? 0 : Math.Max(0, vitals.OpenUntilMs - nowMs)),
+            TimeSpan.FromMilliseconds(Math.Max(0, vitals.ParkedUntilMs - nowMs)));
+    }
+}
