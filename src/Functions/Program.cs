@@ -1,2 +1,65 @@
-var app = WebApplication.CreateBuilder(args).Build();
-app.Run();
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Roadbalancer;
+using Roadbalancer.Backends;
+using Roadbalancer.Functions;
+using Roadbalancer.Options;
+using Roadbalancer.Simulation;
+
+var commandLine = CommandLine.Parse(args);
+if (commandLine.Help || commandLine.Version)
+{
+    Console.WriteLine(commandLine.Help ? CommandLine.Usage : $"Roadbalancer {Assembly.GetExecutingAssembly().GetName().Version?.ToString(3)}");
+    return 0;
+}
+
+using var stop = new CancellationTokenSource();
+if (commandLine is { SimulatePorts.IsEmpty: false, Errors.IsEmpty: true })
+{
+    using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+    using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+    return await SimulationHost.RunAsync(commandLine.SimulatePorts, Console.Out, TimeProvider.System, stop.Token);
+}
+
+var demo = commandLine.Demo ? await Demo.StartAsync(TimeProvider.System, [], stop.Token) : null;
+var loader = new OptionsLoader(OptionsLoader.ProcessEnvironment(), commandLine, Environment.CurrentDirectory) { DemoBackends = demo?.Options.Backends ?? [] };
+var loaded = loader.Load();
+await Console.Error.WriteAsync(OptionsReport.Warnings(loaded));
+if (!loaded.IsValid)
+{
+    await Console.Error.WriteAsync(OptionsReport.Errors(loaded));
+    return 2;
+}
+
+var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+builder.WebHost.UseKestrelCore().UseUrls([.. loaded.Host.ListenUrls]);
+HostSetup.AddLogging(builder.Logging, loaded.Host);
+builder.Services.AddRoadbalancer(loaded.Options);
+builder.Services.AddHostedService(services => new OptionsWatcher(
+    loader, loaded, services.GetRequiredService<PoolSource>(), TimeProvider.System, services.GetRequiredService<ILogger<OptionsWatcher>>()));
+await using var app = builder.Build();
+app.MapRoadbalancer();
+try
+{
+    await app.StartAsync();
+}
+catch (IOException exception)
+{
+    await Console.Error.WriteLineAsync($"Cannot listen on {string.Join(" ", loaded.Host.ListenUrls)}: {exception.Message}");
+    return 1;
+}
+
+HostSetup.Announce(app, loaded, isDemo: demo is not null);
+await app.WaitForShutdownAsync();
+if (demo is not null)
+{
+    await demo.DisposeAsync();
+}
+
+return 0;
+
+void Stop(PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    stop.Cancel();
+}

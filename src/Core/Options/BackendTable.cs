@@ -123,7 +123,7 @@ internal static class BackendTable
         value.OneOf(("bearer", BackendAuth.Bearer), ("api-key", BackendAuth.ApiKey), ("none", BackendAuth.None));
 
     /// <summary>The words of a list or comma text; a word has no comma, since requests name them in a comma list.</summary>
-    private static IEnumerable<string> Words(SettingReader value)
+    internal static IEnumerable<string> Words(SettingReader value)
     {
         foreach (var part in value.Parts())
         {

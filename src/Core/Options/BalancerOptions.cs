@@ -128,6 +128,9 @@ internal sealed record BalancerOptions
     /// <summary>Keys that clients may present; empty: open. <c>ROADBALANCER_API_KEYS</c>, key <c>api_keys</c>.</summary>
     public ImmutableArray<ClientKey> ClientKeys { get; init; } = [];
 
+    /// <summary>Names of client keys that may ask how their request was routed (<c>X-Debug-Routing: 1</c>); while no client keys are configured anyone may. Key <c>debug_keys</c>.</summary>
+    public ImmutableArray<string> DebugKeys { get; init; } = [];
+
     /// <summary>How long the union of <c>GET /v1/models</c> is kept. Key <c>models_cache</c>, seconds, default 10.</summary>
     public TimeSpan ModelsCache { get; init; } = TimeSpan.FromSeconds(10);
 }

@@ -67,6 +67,7 @@ internal static class SettingTable
         Row("max_body_bytes", v => v.Whole(1L, 104_857_600), (o, bytes) => o with { MaxBodyBytes = bytes }),
         Row("models_cache", v => v.Seconds(orZero: true), (o, time) => o with { ModelsCache = time }),
         new("api_keys", (draft, value) => draft.Options = draft.Options with { ClientKeys = ClientKeyList.Bind(value) }),
+        new("debug_keys", (draft, value) => draft.Options = draft.Options with { DebugKeys = [.. BackendTable.Words(value)] }),
         new("host", (draft, value) => draft.Host = Listening.Host(value) ?? draft.Host) { Variable = "HOST" },
         new("port", (draft, value) => draft.Port = value.Whole(0, 65_535) ?? draft.Port) { Variable = "PORT" },
         new("log_format", (draft, value) => draft.LogFormat = value.OneOf(("text", LogFormat.Text), ("json", LogFormat.Json)) ?? draft.LogFormat),

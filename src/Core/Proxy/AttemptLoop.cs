@@ -21,6 +21,11 @@ internal sealed partial class AttemptLoop(
         var plan = new RetryPlan(exchange, chance);
         var ending = new Ending(exchange);
         budget.CountRequest();
+        if (exchange.MayExplain)
+        {
+            await ExplainAsync(exchange, plan);
+        }
+
         var (lease, refusal) = await AcquireFirstAsync(exchange, plan);
         while (lease is not null)
         {
@@ -54,6 +59,15 @@ internal sealed partial class AttemptLoop(
     {
         var acquired = await queue.AcquireAsync(exchange, plan.Any());
         return acquired.Lease is null ? acquired with { Lease = await PanicAsync(exchange, plan) } : acquired;
+    }
+
+    /// <summary><c>X-Debug-Routing: 1</c>: each backend of the pool, those passed over with the reason in brackets.</summary>
+    private async ValueTask ExplainAsync(Exchange exchange, RetryPlan plan)
+    {
+        var obstacles = Eligibility.Explain(plan.Any(), await state.ReadAsync(exchange.Pool.Name, exchange.ClientLeft));
+        exchange.Http.Response.Headers["X-Routing-Candidates"] = string.Join(", ", exchange.Pool.Backends.Select((backend, index) =>
+            obstacles[index] == Obstacle.None ? backend.Name : $"{backend.Name} ({Trail.SnakeCase(obstacles[index].ToString())})"));
+        exchange.Http.Response.Headers["X-Routing-Strategy"] = exchange.Pool.Strategy.Name;
     }
 
     /// <summary>One attempt from its lease to its settled outcome; where hedging is on, the better of two.</summary>

@@ -21,7 +21,7 @@ internal enum OutcomeKind
     /// <summary>429: too many requests for now.</summary>
     RateLimited,
 
-    /// <summary>429, 402 or 403 that says that quota or balance is used up.</summary>
+    /// <summary>429, 402, 403 or 400 that says that quota or balance is used up.</summary>
     QuotaExhausted,
 
     /// <summary>503 or 529.</summary>
@@ -33,7 +33,7 @@ internal enum OutcomeKind
     /// <summary>401 or 403: the backend refuses our credentials.</summary>
     BadCredentials,
 
-    /// <summary>404 that says that this backend does not have the model.</summary>
+    /// <summary>404 (some say 400 or 403) that says that this backend does not have the model.</summary>
     ModelAbsent,
 
     /// <summary>Any other 4xx: the request itself is at fault.</summary>

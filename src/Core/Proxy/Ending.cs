@@ -14,8 +14,11 @@ internal sealed class Ending(Exchange exchange)
     public bool IsOver => _last is { Kind: OutcomeKind.Succeeded or OutcomeKind.ClientLeft };
 
     /// <summary>Neither answered nor at fault itself: what operators want to hear about.</summary>
-    public bool IsLost => _last is not { Kind: OutcomeKind.Succeeded or OutcomeKind.ClientLeft or OutcomeKind.CallerFault
-        or OutcomeKind.ContextTooLong or OutcomeKind.ContentFiltered };
+    public bool IsLost => _last is not
+    {
+        Kind: OutcomeKind.Succeeded or OutcomeKind.ClientLeft or OutcomeKind.CallerFault
+        or OutcomeKind.ContextTooLong or OutcomeKind.ContentFiltered
+    };
 
     /// <summary>The last outcome's name, or <c>refused</c> when no backend took the request.</summary>
     public string Name => _last is { } last ? Trail.NameOf(last.Kind) : "refused";
@@ -81,9 +84,11 @@ internal sealed class Ending(Exchange exchange)
     {
         OutcomeKind.ModelAbsent => ErrorAnswer.ModelNotFound(exchange.Facts.Model ?? ""),
         OutcomeKind.RateLimited => new(StatusCodes.Status429TooManyRequests, "rate_limit_error", "rate_limit_exceeded",
-            "Every backend is at its rate limit.") { RetryAfter = outcome.RetryAfter ?? TimeSpan.FromSeconds(1) },
+            "Every backend is at its rate limit.")
+        { RetryAfter = outcome.RetryAfter ?? TimeSpan.FromSeconds(1) },
         OutcomeKind.QuotaExhausted => new(StatusCodes.Status429TooManyRequests, "insufficient_quota", "insufficient_quota",
-            "The quota of every backend is used up.") { RetryAfter = outcome.RetryAfter ?? exchange.Pool.Options.QuotaPark },
+            "The quota of every backend is used up.")
+        { RetryAfter = outcome.RetryAfter ?? exchange.Pool.Options.QuotaPark },
         OutcomeKind.ConnectFailed => NoHealthyBackend(exchange.Pool.Options.Cooldown),
         OutcomeKind.TimedOut or OutcomeKind.FirstTokenTimedOut or OutcomeKind.StreamStalled => new(StatusCodes.Status504GatewayTimeout,
             "server_error", "backend_timeout", "The backend did not answer in time."),
@@ -99,12 +104,15 @@ internal sealed class Ending(Exchange exchange)
         RefusalReason.NoModel => ErrorAnswer.ModelNotFound(exchange.Facts.Model ?? ""),
         RefusalReason.NoTags => ErrorAnswer.Invalid($"No backend for this model has all of the tags '{string.Join(", ", exchange.Tags)}'.", "no_backend_with_tags", "X-Backend-Tags"),
         RefusalReason.Throttled => new(StatusCodes.Status429TooManyRequests, "rate_limit_error", "rate_limit_exceeded",
-            "Every backend is at its rate limit.") { RetryAfter = refusal.RetryAfter ?? TimeSpan.FromSeconds(1) },
+            "Every backend is at its rate limit.")
+        { RetryAfter = refusal.RetryAfter ?? TimeSpan.FromSeconds(1) },
         RefusalReason.Full => new(StatusCodes.Status503ServiceUnavailable, "server_error", "backends_busy",
-            "Every backend is at its limit of concurrent requests.") { RetryAfter = refusal.RetryAfter ?? TimeSpan.FromSeconds(1) },
+            "Every backend is at its limit of concurrent requests.")
+        { RetryAfter = refusal.RetryAfter ?? TimeSpan.FromSeconds(1) },
         _ => NoHealthyBackend(refusal.RetryAfter ?? exchange.Pool.Options.Cooldown),
     };
 
     private static ErrorAnswer NoHealthyBackend(TimeSpan retryAfter) => new(StatusCodes.Status503ServiceUnavailable, "server_error",
-        "no_healthy_backend", "No backend can take the request at the moment.") { RetryAfter = retryAfter };
+        "no_healthy_backend", "No backend can take the request at the moment.")
+    { RetryAfter = retryAfter };
 }

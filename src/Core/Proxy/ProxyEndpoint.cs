@@ -146,7 +146,7 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
                 return;
             }
 
-            if (!RequestReader.TryRead(body.Span, path, http.Request.ContentType, out var facts, out var error))
+            if (!RequestReader.TryRead(body.Span, path, ContentTypeOf(http.Request, body.Span), out var facts, out var error))
             {
                 await ErrorAnswer.Invalid(error!).WriteAsync(http, requestId);
                 return;
@@ -162,6 +162,7 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
                 AffinityKey = AffinityOf(http.Request, facts),
                 RequestId = requestId,
                 KeyName = keyName,
+                MayExplain = http.Request.Headers["X-Debug-Routing"] == "1" && (keyName is null || pool.Options.DebugKeys.Contains(keyName)),
                 IsRepeatable = IsRepeatable(http.Request.Method, path),
             };
             try
@@ -182,12 +183,25 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
         }
     }
 
+    /// <summary>A JSON body sent by a plain <c>curl -d</c> calls itself a form; it is read for what it is.</summary>
+    private static string? ContentTypeOf(HttpRequest request, ReadOnlySpan<byte> body) =>
+        body is [(byte)'{', ..] && request.ContentType is { } type && type.StartsWith("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase)
+            ? "application/json"
+            : request.ContentType;
+
     private static ulong AffinityOf(HttpRequest request, RequestFacts facts) =>
         request.Headers["X-Session-Id"] is { Count: > 0 } session ? AffinityHash.Of(System.Text.Encoding.UTF8.GetBytes(session.ToString())) : facts.AffinityKey;
 
     private static async ValueTask<ErrorAnswer?> ReadBodyAsync(HttpRequest request, long limit, PooledBytes body)
     {
         var announced = request.ContentLength;
+        if (request.Headers.ContentEncoding.Count > 0 && request.Headers.ContentEncoding.ToString() is { Length: > 0 } coding and not "identity")
+        {
+            return new ErrorAnswer(StatusCodes.Status415UnsupportedMediaType, "invalid_request_error", "unsupported_content_encoding",
+                $"The request's body is encoded as '{coding}'; send it without Content-Encoding.")
+            { Param = "Content-Encoding" };
+        }
+
         while (announced is null || announced <= limit)
         {
             var free = body.GetMemory(announced is { } length ? (int)Math.Max(1, length - body.Length) : 4096);

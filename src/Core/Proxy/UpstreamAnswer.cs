@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text;
@@ -125,9 +124,9 @@ internal static class Trail
 
     private static readonly string[] Names = [.. Enum.GetNames<OutcomeKind>().Select(SnakeCase)];
 
-    private static string SnakeCase(string name)
+    /// <summary><c>CircuitOpen</c> as <c>circuit_open</c>.</summary>
+    public static string SnakeCase(string name)
     {
-        Debug.Assert(name.Length > 0);
         var text = new StringBuilder(name.Length + 4);
         foreach (var letter in name)
         {

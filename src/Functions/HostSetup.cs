@@ -1,0 +1,82 @@
+using System.Net;
+using Microsoft.Extensions.Logging.Console;
+using Roadbalancer.Options;
+
+namespace Roadbalancer.Functions;
+
+/// <summary>What belongs to the process and not to balancing: its log and what it says at start.</summary>
+internal static partial class HostSetup
+{
+    public static void AddLogging(ILoggingBuilder logging, Roadbalancer.Options.HostOptions host)
+    {
+        logging.SetMinimumLevel(host.LogLevel);
+        logging.AddFilter("Microsoft", LogLevel.Warning);
+
+        // Kestrel reports every answer that is cut off on purpose as a fault; the balancer has told of each by then.
+        logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Critical);
+        if (host.LogFormat == LogFormat.Json)
+        {
+            logging.AddJsonConsole(json => json.UseUtcTimestamp = true);
+        }
+        else
+        {
+            logging.AddSimpleConsole(text =>
+            {
+                text.SingleLine = true;
+                text.TimestampFormat = "HH:mm:ss.fff ";
+                text.ColorBehavior = LoggerColorBehavior.Default;
+            });
+        }
+    }
+
+    /// <summary>Tells where it listens, in which mode, over which backends; and, for the demo, what to try.</summary>
+    public static void Announce(WebApplication app, OptionsResult loaded, bool isDemo)
+    {
+        var log = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("Roadbalancer");
+        var url = app.Urls.First().Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal).Replace("[::]", "127.0.0.1", StringComparison.Ordinal);
+        LogListening(log, string.Join(" ", app.Urls), url);
+        LogLine(log, OptionsReport.Mode(loaded.Options!));
+        foreach (var backend in OptionsReport.Backends(loaded.Options!))
+        {
+            LogLine(log, backend);
+        }
+
+        if (loaded.File is { } file)
+        {
+            LogFile(log, file);
+        }
+
+        if (loaded.Options!.ClientKeys.IsEmpty && !loaded.Host!.ListenUrls.All(IsLoopback))
+        {
+            LogOpen(log);
+        }
+
+        if (isDemo)
+        {
+            LogTry(log, url);
+        }
+    }
+
+    private static bool IsLoopback(string url)
+    {
+        var host = url.Split("://", 2)[^1];
+        host = host.StartsWith('[') ? host[1..host.IndexOf(']', StringComparison.Ordinal)] : host.Split(':', 2)[0];
+        return host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address));
+    }
+
+    [LoggerMessage(5000, LogLevel.Information, "Listening on {Urls}; the base URL for OpenAI clients is {Url}/v1")]
+    private static partial void LogListening(ILogger logger, string urls, string url);
+
+    [LoggerMessage(5001, LogLevel.Information, "{Line}")]
+    private static partial void LogLine(ILogger logger, string line);
+
+    [LoggerMessage(5002, LogLevel.Information, "Configuration file: {File} (watched)")]
+    private static partial void LogFile(ILogger logger, string file);
+
+    [LoggerMessage(5003, LogLevel.Warning, "Anyone who can reach this address may use the backends: set ROADBALANCER_API_KEYS to ask for a key")]
+    private static partial void LogOpen(ILogger logger);
+
+    [LoggerMessage(5004, LogLevel.Information,
+        "Try: curl -N {Url}/v1/chat/completions -H 'Content-Type: application/json' -d '{{\"model\":\"demo-model\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'")]
+    private static partial void LogTry(ILogger logger, string url);
+}
