@@ -49,6 +49,10 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
             {
                 ArmFirstToken(canGoElsewhere, headers: false);
             }
+            else if (join != JoinMode.None)
+            {
+                return Outcome(OutcomeKind.StreamMalformed, "not a stream") with { Status = (int)_response.StatusCode };
+            }
         }
         catch (OperationCanceledException) when (_clock.Token.IsCancellationRequested)
         {

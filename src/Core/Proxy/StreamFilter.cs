@@ -148,6 +148,7 @@ internal sealed class StreamFilter(ClientStream client, JoinMode join) : IDispos
         {
             if (client.Shape == ApiShape.Other)
             {
+                HasBegun = true;
                 Emit(bytes, output, when: true);
             }
             else

@@ -36,6 +36,13 @@ internal sealed class WaitQueue(IBalancerState state, TimeProvider time)
         }
 
         var refusal = await WhyAsync(request, exchange.ClientLeft);
+        if (refusal.Reason == RefusalReason.None && !IsOccupied(lane ??= LaneOf(request))
+            && await state.AcquireAsync(request, exchange.ClientLeft) is { } second)
+        {
+            // A place came free between the two looks.
+            return new(second, default);
+        }
+
         return IsWorthWaiting(refusal, LimitFor(exchange)) && Join(lane ?? LaneOf(request), exchange.Pool.Options.MaxQueueLength) is { } waiter
             ? await WaitAsync(exchange, request, waiter)
             : new(null, refusal);
