@@ -1,15 +1,22 @@
 using System.Net;
 using Microsoft.Extensions.Logging.Console;
 using Roadbalancer.Options;
+using Roadbalancer.Proxy;
 
 namespace Roadbalancer.Functions;
 
 /// <summary>What belongs to the process and not to balancing: its log and what it says at start.</summary>
 internal static partial class HostSetup
 {
-    public static void AddLogging(ILoggingBuilder logging, Roadbalancer.Options.HostOptions host)
+    /// <param name="showsRequests">Each request gets a line: what the demo is for.</param>
+    public static void AddLogging(ILoggingBuilder logging, Roadbalancer.Options.HostOptions host, bool showsRequests)
     {
         logging.SetMinimumLevel(host.LogLevel);
+        if (showsRequests)
+        {
+            logging.AddFilter(typeof(AttemptLoop).FullName, LogLevel.Debug);
+        }
+
         logging.AddFilter("Microsoft", LogLevel.Warning);
 
         // Kestrel reports every answer that is cut off on purpose as a fault; the balancer has told of each by then.
