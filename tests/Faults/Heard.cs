@@ -74,7 +74,8 @@ internal sealed partial class Heard
     public string? Header(string name) => _headers.TryGetValues(name, out var values) ? string.Join(", ", values) : null;
 
     /// <summary>Reads to the end, or to the break.</summary>
-    public static async Task<Heard> OfAsync(Task<HttpResponseMessage> asking)
+    /// <param name="onText">Called with all that has come whenever more has.</param>
+    public static async Task<Heard> OfAsync(Task<HttpResponseMessage> asking, Action<string>? onText = null)
     {
         using var response = await asking;
         var bytes = new MemoryStream();
@@ -82,7 +83,12 @@ internal sealed partial class Heard
         try
         {
             await using var body = await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken);
-            await body.CopyToAsync(bytes, TestContext.Current.CancellationToken);
+            var buffer = new byte[4096];
+            while (await body.ReadAsync(buffer, TestContext.Current.CancellationToken) is > 0 and var count)
+            {
+                bytes.Write(buffer, 0, count);
+                onText?.Invoke(Encoding.UTF8.GetString(bytes.ToArray()));
+            }
         }
         catch (Exception exception) when (exception is IOException or HttpRequestException)
         {

@@ -23,7 +23,9 @@ internal sealed class Stage : IAsyncDisposable
 
     public ScriptedUpstream A => Upstreams[0];
 
-    public ScriptedUpstream B => Upstreams[1];
+    public ScriptedUpstream B => Named("b");
+
+    public ScriptedUpstream C => Named("c");
 
     /// <summary>
     /// Round robin, so that the first request goes to a; one retry at each backend, so that tests do not wait for two; time-outs that a loaded
@@ -53,9 +55,19 @@ internal sealed class Stage : IAsyncDisposable
     public static Task<Stage> GroupsAsync(UpstreamScript a, UpstreamScript b, Func<BalancerOptions, BalancerOptions>? change = null, Func<int, Backend, Backend>? shape = null) =>
         StartAsync([a, b], change, (index, backend) => (shape?.Invoke(index, backend) ?? backend) with { Priority = index });
 
+    /// <summary>Three peers that one request passes in the order of their names: round robin over three goes on to the third before the second.</summary>
+    public static Task<Stage> ThreeAsync(
+        UpstreamScript a, UpstreamScript b, UpstreamScript c, Func<BalancerOptions, BalancerOptions>? change = null, Func<string, Backend, Backend>? shape = null) =>
+        StartAsync([a, c, b], change, (index, backend) => ((string[])["a", "c", "b"])[index] is var name
+            ? shape?.Invoke(name, backend with { Name = name }) ?? backend with { Name = name }
+            : backend);
+
     /// <summary>One backend.</summary>
     public static Task<Stage> AloneAsync(UpstreamScript a, Func<BalancerOptions, BalancerOptions>? change = null, Func<int, Backend, Backend>? shape = null) =>
         StartAsync([a], change, shape);
+
+    /// <summary>Asks for a stream, and calls <paramref name="onText"/> with all that has come whenever more has.</summary>
+    public Task<Heard> AskAsync(Action<string> onText) => Heard.OfAsync(Balancer.ChatAsync(stream: true), onText);
 
     public Task<Heard> AskAsync(bool stream = false, params (string Name, string Value)[] headers) => Heard.OfAsync(Balancer.ChatAsync(stream, headers));
 
@@ -86,4 +98,6 @@ internal sealed class Stage : IAsyncDisposable
             await upstream.DisposeAsync();
         }
     }
+
+    private ScriptedUpstream Named(string name) => Upstreams[Balancer.Pools.Current.IndexOf(name)];
 }
