@@ -60,6 +60,11 @@ internal sealed class StreamAnswer(
 
                     Clock.Arm(Backend.StreamIdleTimeout, OutcomeKind.StreamStalled);
                 }
+                else if (_filter.HasMatched)
+                {
+                    // It says again what the client has, which may take long: it is under way, not silent.
+                    Clock.Arm(Backend.StreamIdleTimeout, OutcomeKind.StreamStalled);
+                }
             }
         }
         catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException)
@@ -172,7 +177,7 @@ internal sealed class StreamAnswer(
             return null;
         }
 
-        return WithUsage(_filter.HasBegun
+        return WithUsage(_filter.HasBegun || _filter.HasMatched
             ? Outcome(OutcomeKind.StreamBroken, "ended without finish_reason")
             : Outcome(OutcomeKind.StreamMalformed, "ended without content"));
     }

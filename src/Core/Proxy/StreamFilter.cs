@@ -39,6 +39,9 @@ internal sealed class StreamFilter(ClientStream client, JoinMode join) : IDispos
     /// <summary>The answer (or, joined, its new part) has begun: text, a tool call or a <c>finish_reason</c> has passed.</summary>
     public bool HasBegun { get; private set; }
 
+    /// <summary>A replay has said some of what the client has.</summary>
+    public bool HasMatched => _replayed > 0;
+
     /// <summary>An error event came; nothing after it is read.</summary>
     public bool HasError { get; private set; }
 
