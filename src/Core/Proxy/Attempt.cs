@@ -94,7 +94,9 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         }
 
         var continued = BodyEdit.ForContinuation(exchange.Body, exchange.Facts, Lease.Backend, exchange.Path, exchange.Stream.Log.TextOf(DeltaField.Content));
-        return continued.IsEmpty ? null : continued;
+
+        // A bare null would become an empty body: there is a conversion from arrays.
+        return continued.IsEmpty ? default(ReadOnlyMemory<byte>?) : continued;
     }
 
     /// <summary>A stream's limit runs from sending to the first event; with nowhere else to go it is the backend's whole time-out.</summary>
