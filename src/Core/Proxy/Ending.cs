@@ -7,6 +7,7 @@ namespace Roadbalancer.Proxy;
 internal sealed class Ending(Exchange exchange)
 {
     private AttemptOutcome? _last;
+    private AttemptOutcome? _told;
     private SavedAnswer? _saved;
     private SavedAnswer? _tooLong;
 
@@ -26,6 +27,9 @@ internal sealed class Ending(Exchange exchange)
     public void Note(Attempt attempt, in AttemptOutcome outcome)
     {
         _last = outcome;
+
+        // That a model does not exist is told only when no backend could have had it.
+        _told = _told is not null && outcome.Kind == OutcomeKind.ModelAbsent ? _told : outcome;
         _tooLong ??= outcome.Kind == OutcomeKind.ContextTooLong ? attempt.Saved : null;
         if (IsForClients(outcome, attempt.Saved))
         {
@@ -54,7 +58,7 @@ internal sealed class Ending(Exchange exchange)
         else
         {
             Trail.Write(exchange, exchange.Http.Response.Headers, backend: null);
-            await (_last is { } last ? ErrorFor(last) : ErrorFor(refusal)).WriteAsync(exchange.Http, exchange.RequestId);
+            await (_told is { } told ? ErrorFor(told) : ErrorFor(refusal)).WriteAsync(exchange.Http, exchange.RequestId);
         }
     }
 
