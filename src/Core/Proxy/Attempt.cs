@@ -148,7 +148,8 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         }
 
         var kind = ErrorClassifier.Classify((int)response.StatusCode, body.Span, out var detail);
-        Saved = new SavedAnswer(Lease.Backend.Name, response, body.Span);
+        var retryAfter = RetryAfterReader.Read(response, exchange.Time.GetUtcNow());
+        Saved = new SavedAnswer(Lease.Backend.Name, response, body.Span, retryAfter);
         if (join == JoinMode.Continue && kind is OutcomeKind.CallerFault or OutcomeKind.ContextTooLong)
         {
             kind = OutcomeKind.PrefixRefused;
@@ -157,7 +158,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         return Outcome(kind, detail) with
         {
             Status = (int)response.StatusCode,
-            RetryAfter = RetryAfterReader.Read(response, exchange.Time.GetUtcNow()),
+            RetryAfter = retryAfter,
         };
     }
 

@@ -10,6 +10,7 @@ internal sealed class Ending(Exchange exchange)
     private AttemptOutcome? _told;
     private SavedAnswer? _saved;
     private SavedAnswer? _tooLong;
+    private TimeSpan? _soonest;
 
     /// <summary>The client has its answer, or is gone.</summary>
     public bool IsOver => _last is { Kind: OutcomeKind.Succeeded or OutcomeKind.ClientLeft };
@@ -30,6 +31,7 @@ internal sealed class Ending(Exchange exchange)
 
         // That a model does not exist is told only when no backend could have had it.
         _told = _told is not null && outcome.Kind == OutcomeKind.ModelAbsent ? _told : outcome;
+        _soonest = outcome.RetryAfter is { } wait && !(wait >= _soonest) ? wait : _soonest;
         _tooLong ??= outcome.Kind == OutcomeKind.ContextTooLong ? attempt.Saved : null;
         if (IsForClients(outcome, attempt.Saved))
         {
@@ -53,7 +55,7 @@ internal sealed class Ending(Exchange exchange)
         }
         else if ((_tooLong ?? _saved) is { } saved)
         {
-            await saved.WriteAsync(exchange);
+            await saved.WriteAsync(exchange, _soonest);
         }
         else
         {
