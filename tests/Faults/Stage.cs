@@ -90,6 +90,9 @@ internal sealed class Stage : IAsyncDisposable
     /// <summary>Failures in a row that a backend is blamed with, once nothing is in flight any more.</summary>
     public async Task<int> FailuresAsync(string backend) => (await SettledAsync(backend)).Vitals.ConsecutiveFailures;
 
+    /// <summary>Waits until the balancer has logged <paramref name="text"/>; it logs after the client has its answer.</summary>
+    public Task LoggedAsync(string text) => Await.Until(() => Balancer.Log.Has(text), $"the log has «{text}»");
+
     public async ValueTask DisposeAsync()
     {
         await Balancer.DisposeAsync();
