@@ -57,7 +57,11 @@ internal sealed class StreamAnswer(
                     {
                         return null;
                     }
+                }
 
+                if (_filter.HasBegun || join != JoinMode.None)
+                {
+                    // To say the client's text again takes as long as it took to say: only silence ends it.
                     Clock.Arm(Backend.StreamIdleTimeout, OutcomeKind.StreamStalled);
                 }
                 else if (_filter.HasMatched)
