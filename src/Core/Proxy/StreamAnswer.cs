@@ -59,14 +59,9 @@ internal sealed class StreamAnswer(
                     }
                 }
 
-                if (_filter.HasBegun || join != JoinMode.None)
+                if (_filter.HasBegun || _filter.HasMatched)
                 {
-                    // To say the client's text again takes as long as it took to say: only silence ends it.
-                    Clock.Arm(Backend.StreamIdleTimeout, OutcomeKind.StreamStalled);
-                }
-                else if (_filter.HasMatched)
-                {
-                    // It says again what the client has, which may take long: it is under way, not silent.
+                    // Under way: what comes next, or what is said again, may take long; only silence ends it.
                     Clock.Arm(Backend.StreamIdleTimeout, OutcomeKind.StreamStalled);
                 }
             }
