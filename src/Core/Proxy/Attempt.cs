@@ -49,6 +49,11 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
             {
                 ArmFirstToken(canGoElsewhere, headers: false);
             }
+            else if (join != JoinMode.None)
+            {
+                // Nothing of it could be joined to the stream that the client has.
+                return Outcome(OutcomeKind.StreamMalformed, "not a stream") with { Status = (int)_response.StatusCode };
+            }
         }
         catch (OperationCanceledException) when (_clock.Token.IsCancellationRequested)
         {
