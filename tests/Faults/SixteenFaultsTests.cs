@@ -74,7 +74,7 @@ public sealed class SixteenFaultsTests
     [Fact]
     public async Task Fault06_Silence_PeerAnswersAfterTheTimeoutAndTheFirstIsCancelled()
     {
-        await using var stage = await Stage.PeersAsync(Scripts.Hang, Scripts.Chat(Good), shape: OnlyA(backend => backend with { Timeout = TimeSpan.FromMilliseconds(400) }));
+        await using var stage = await Stage.PeersAsync(Scripts.Hang, Scripts.Chat(Good), shape: OnlyA(backend => backend with { Timeout = TimeSpan.FromSeconds(2) }));
 
         await AssertSavedAsync(stage);
         await Await.For(stage.A.Requests[0].Left, "the silent backend to be left");
@@ -87,7 +87,7 @@ public sealed class SixteenFaultsTests
         await using var stage = await Stage.PeersAsync(
             Scripts.StreamThen([ScriptedChat.Role()], connection => connection.HangAsync()),
             Scripts.Chat(Good),
-            shape: OnlyA(backend => backend with { FirstTokenTimeout = TimeSpan.FromMilliseconds(400) }));
+            shape: OnlyA(backend => backend with { FirstTokenTimeout = TimeSpan.FromSeconds(2) }));
 
         await AssertSavedAsync(stage);
         await Await.For(stage.A.Requests[0].Left, "the slow backend to be left");
@@ -110,7 +110,7 @@ public sealed class SixteenFaultsTests
         await using var stage = await Stage.PeersAsync(
             Broken(connection => connection.HangAsync()),
             Streams.Whole("b", "All is", " well that", " ends well"),
-            shape: OnlyA(backend => backend with { StreamIdleTimeout = TimeSpan.FromMilliseconds(400) }));
+            shape: OnlyA(backend => backend with { StreamIdleTimeout = TimeSpan.FromSeconds(2) }));
 
         (await stage.AskAsync(BreakOnceSeen)).IsWholeStream(Good);
         await Await.For(stage.A.Requests[0].Left, "the stalled backend to be left");
