@@ -242,19 +242,3 @@ public static class SoakRun
         notes.Violate($"{otherwise}; now {ProcessLoad.Now()}");
     }
 }
-
-/// <summary>What a process holds that a leak would add to.</summary>
-/// <param name="Handles">Open file descriptors and sockets; 0 where the system does not tell.</param>
-/// <param name="Timers">Timers that are set.</param>
-/// <param name="WorkItems">What waits for a thread.</param>
-internal readonly record struct ProcessLoad(int Handles, long Timers, long WorkItems)
-{
-    private const string HandleFolder = "/proc/self/fd";
-
-    public static ProcessLoad Now() => new(
-        Directory.Exists(HandleFolder) ? Directory.GetFiles(HandleFolder).Length : 0, Timer.ActiveCount, ThreadPool.PendingWorkItemCount);
-
-    /// <summary>A few more are the runtime's own.</summary>
-    public bool IsNoMoreThan(ProcessLoad before) =>
-        Handles <= before.Handles + 30 && Timers <= before.Timers + 5 && WorkItems <= before.WorkItems + 5;
-}
