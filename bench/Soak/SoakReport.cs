@@ -28,6 +28,9 @@ internal sealed class SoakNotes
     /// <summary>Managed heap after a full collection, in bytes, at even distances of time.</summary>
     public List<long> Heap { get; } = [];
 
+    /// <summary>The same when the last request has ended.</summary>
+    public long HeapAtRest { get; set; }
+
     public void Violate(string what)
     {
         lock (_lock)
@@ -52,7 +55,8 @@ internal sealed class SoakNotes
             .Append(Faults.Table("What attempts met at the upstreams"))
             .Append(Errors.Table("Errors, as clients saw them"))
             .Append(Reasons.Table("Why they could not be rescued"));
-        text.AppendLine().AppendLine(null, $"Heap after full collections, MB: {string.Join(' ', Heap.Select(bytes => (bytes / 1048576.0).ToString("0.0", null)))}");
+        text.AppendLine().AppendLine(null,
+            $"Heap after full collections, MB: {string.Join(' ', Heap.Select(bytes => (bytes / 1048576.0).ToString("0.0", null)))}; at rest {HeapAtRest / 1048576.0:0.0}");
         text.AppendLine().AppendLine(violations.Length == 0 ? "No violation." : $"{violations.Length} violations with seed {settings.Seed}:");
         foreach (var violation in violations)
         {
