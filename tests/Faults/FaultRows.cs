@@ -30,7 +30,7 @@ internal static class FaultRows
             Shape = backend => backend with { FirstTokenTimeout = Short, Timeout = Short * 2 },
             StreamOnly = true,
         },
-        ["429"] = RateLimited() with { LeastWait = TimeSpan.FromSeconds(1) },
+        ["429"] = RateLimited() with { LeastWait = TimeSpan.FromSeconds(1), RetryAfter = "1" },
         ["429 retry-after-ms 200"] = RateLimited(("retry-after-ms", "200")) with { LeastWait = TimeSpan.FromMilliseconds(200) },
         ["429 Retry-After 30"] = LongRateLimit(("Retry-After", "30")) with { RetryAfter = "30" },
         ["429 Retry-After date"] = LongRateLimit(("Retry-After", TimeProvider.System.GetUtcNow().AddHours(2).ToString("R", CultureInfo.InvariantCulture))),

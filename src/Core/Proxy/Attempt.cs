@@ -11,6 +11,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
 {
     private readonly AttemptClock _clock = new(exchange);
     private readonly long _sentAt = exchange.Time.GetTimestamp();
+    private JoinMode _join = join;
     private HttpResponseMessage? _response;
     private UpstreamAnswer? _answer;
 
@@ -30,15 +31,10 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
     {
         var backend = Lease.Backend;
         var body = BodyFor();
-        if (body is null)
-        {
-            return Outcome(OutcomeKind.PrefixRefused, "this request cannot be continued");
-        }
-
         ArmFirstToken(canGoElsewhere, headers: true);
         try
         {
-            _response = await forwarder.SendAsync(exchange, backend, body.Value, _clock.Token);
+            _response = await forwarder.SendAsync(exchange, backend, body, _clock.Token);
             if ((int)_response.StatusCode >= 300)
             {
                 return await ReadErrorAsync(_response);
@@ -49,7 +45,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
             {
                 ArmFirstToken(canGoElsewhere, headers: false);
             }
-            else if (join != JoinMode.None)
+            else if (_join != JoinMode.None)
             {
                 // Nothing of it could be joined to the stream that the client has.
                 return Outcome(OutcomeKind.StreamMalformed, "not a stream") with { Status = (int)_response.StatusCode };
@@ -90,18 +86,21 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         _ => OutcomeKind.ConnectionReset,
     };
 
-    private ReadOnlyMemory<byte>? BodyFor()
+    /// <summary>What the backend gets; a request that cannot be put as a continuation becomes a replay.</summary>
+    private ReadOnlyMemory<byte> BodyFor()
     {
-        var body = BodyEdit.ForBackend(exchange.Body, exchange.Facts, Lease.Backend, exchange.Path);
-        if (join != JoinMode.Continue)
+        if (_join == JoinMode.Continue)
         {
-            return body;
+            var continued = BodyEdit.ForContinuation(exchange.Body, exchange.Facts, Lease.Backend, exchange.Path, exchange.Stream.Log.TextOf(DeltaField.Content));
+            if (!continued.IsEmpty)
+            {
+                return continued;
+            }
+
+            _join = Record.Join = JoinMode.Replay;
         }
 
-        var continued = BodyEdit.ForContinuation(exchange.Body, exchange.Facts, Lease.Backend, exchange.Path, exchange.Stream.Log.TextOf(DeltaField.Content));
-
-        // A bare null would become an empty body: there is a conversion from arrays.
-        return continued.IsEmpty ? default(ReadOnlyMemory<byte>?) : continued;
+        return BodyEdit.ForBackend(exchange.Body, exchange.Facts, Lease.Backend, exchange.Path);
     }
 
     /// <summary>A stream's limit runs from sending to the first event; with nowhere else to go it is the backend's whole time-out.</summary>
@@ -128,7 +127,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
             source = ContentCoding.Decode(coding, source) ?? source;
         }
 
-        return new StreamAnswer(exchange, Lease.Backend, response, _clock, _sentAt, source, join);
+        return new StreamAnswer(exchange, Lease.Backend, response, _clock, _sentAt, source, _join);
     }
 
     private async ValueTask<AttemptOutcome> ReadErrorAsync(HttpResponseMessage response)
@@ -155,7 +154,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         var kind = ErrorClassifier.Classify((int)response.StatusCode, body.Span, out var detail);
         var retryAfter = RetryAfterReader.Read(response, exchange.Time.GetUtcNow());
         Saved = new SavedAnswer(Lease.Backend.Name, response, body.Span, retryAfter);
-        if (join == JoinMode.Continue && kind is OutcomeKind.CallerFault or OutcomeKind.ContextTooLong)
+        if (_join == JoinMode.Continue && kind is OutcomeKind.CallerFault or OutcomeKind.ContextTooLong)
         {
             kind = OutcomeKind.PrefixRefused;
         }

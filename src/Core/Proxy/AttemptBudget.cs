@@ -15,6 +15,7 @@ internal sealed class AttemptBudget(TimeProvider time)
     private long _second;
     private long _requestSum;
     private long _extraSum;
+    private long _open;
 
     public void CountRequest()
     {
@@ -26,6 +27,24 @@ internal sealed class AttemptBudget(TimeProvider time)
         }
     }
 
+    /// <summary>Counts a request that is under way until <see cref="EndRequest"/>: long ones count for more than the ten seconds they began in.</summary>
+    public void BeginRequest()
+    {
+        lock (_lock)
+        {
+            CountRequest();
+            _open++;
+        }
+    }
+
+    public void EndRequest()
+    {
+        lock (_lock)
+        {
+            _open--;
+        }
+    }
+
     /// <summary>Takes one extra attempt from the budget; false when it is used up.</summary>
     /// <param name="ratio">Extra attempts as a share of requests, 0 to 1.</param>
     /// <param name="floor">Extra attempts in ten seconds that are always allowed.</param>
@@ -34,7 +53,7 @@ internal sealed class AttemptBudget(TimeProvider time)
         lock (_lock)
         {
             var bucket = BucketNeedsLock();
-            if (_extraSum + 1 > Math.Max(floor, ratio * _requestSum))
+            if (_extraSum + 1 > Math.Max(floor, ratio * Math.Max(_requestSum, _open)))
             {
                 return false;
             }

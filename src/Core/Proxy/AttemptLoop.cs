@@ -18,9 +18,21 @@ internal sealed partial class AttemptLoop(
     /// <exception cref="TruncatedAnswerException">The answer had begun and could not be completed; the client has been told.</exception>
     public async Task RunAsync(Exchange exchange)
     {
+        budget.BeginRequest();
+        try
+        {
+            await AnswerAsync(exchange);
+        }
+        finally
+        {
+            budget.EndRequest();
+        }
+    }
+
+    private async Task AnswerAsync(Exchange exchange)
+    {
         var plan = new RetryPlan(exchange, chance);
         var ending = new Ending(exchange);
-        budget.CountRequest();
         if (exchange.MayExplain)
         {
             await ExplainAsync(exchange, plan);
@@ -84,10 +96,10 @@ internal sealed partial class AttemptLoop(
             attempt = opened.Attempt;
             var outcome = opened.Failure ?? await attempt.DeliverAsync();
             Settle(attempt, outcome);
-            if (join != JoinMode.None)
+            if (attempt.Record.Join is not JoinMode.None and var joined)
             {
                 metrics.RecoveryEnded(outcome.Kind == OutcomeKind.Succeeded);
-                LogJoined(exchange.RequestId, lease.Backend.Name, join, outcome.Kind);
+                LogJoined(exchange.RequestId, lease.Backend.Name, joined, outcome.Kind);
             }
 
             return (attempt, outcome);

@@ -88,5 +88,5 @@ internal sealed class AttemptRecord(string backend)
     public AttemptOutcome? Outcome { get; set; }
 
     /// <summary>How the answer is joined to what the client has.</summary>
-    public JoinMode Join { get; init; }
+    public JoinMode Join { get; set; }
 }

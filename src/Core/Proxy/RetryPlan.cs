@@ -87,12 +87,13 @@ internal sealed class RetryPlan(Exchange exchange, Chance chance)
 
     /// <summary>
     /// How long to wait before <paramref name="index"/> is asked once more; null when it is not to be: it was silent or misconfigured, asked for a
-    /// longer pause than <c>max_retry_wait</c>, has had its attempts, or has had its second chance while a worse group is waiting to help.
+    /// longer pause than <c>max_retry_wait</c>, has had its attempts, or is not there or has had its second chance while a worse group is waiting to help.
     /// </summary>
     public TimeSpan? WaitBeforeAgain(int index, in AttemptOutcome outcome)
     {
         var attempts = _attempts.GetValueOrDefault(index);
-        if (_barred.Contains(index) || attempts > Options.RetryCount || (attempts > 1 && HasOther(index)))
+        var isSpent = attempts > 1 || outcome.Kind == OutcomeKind.ConnectFailed;
+        if (_barred.Contains(index) || attempts > Options.RetryCount || (isSpent && HasOther(index)))
         {
             return null;
         }

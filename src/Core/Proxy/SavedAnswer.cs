@@ -42,7 +42,9 @@ internal sealed class SavedAnswer
             response.Headers[name] = StringValues.Concat(response.Headers[name], value);
         }
 
-        if (soonest is { } wait && _retryAfter > wait)
+        // A backend that says «too many» without saying until when is parked for a second: the client is told as much.
+        var told = Status == StatusCodes.Status429TooManyRequests && _retryAfter is null ? TimeSpan.FromSeconds(1) : soonest;
+        if (told is { } wait && !(_retryAfter <= wait))
         {
             response.Headers.Remove("retry-after-ms");
             response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
