@@ -47,6 +47,9 @@ internal sealed class RedisAddress
         options.ConnectRetry = 1;
         options.ConnectTimeout = Math.Min(options.ConnectTimeout, 2_000);
         options.ReconnectRetryPolicy = new LinearRetry(500);
+
+        // A replica that was promoted is to be noticed soon.
+        options.ConfigCheckSeconds = Math.Min(options.ConfigCheckSeconds, 2);
         options.ClientName ??= "roadbalancer";
         return options;
     }

@@ -139,7 +139,7 @@ internal sealed partial class RedisState : IBalancerState, IAsyncDisposable
     private static string Shortened(string? model) => model is { Length: <= LongestModel } ? model : "";
 
     /// <summary>Sends an outcome; one that is not answered is kept for <see cref="CatchUpAsync"/>.</summary>
-    private async ValueTask SettleAsync(Lease lease, AttemptOutcome outcome)
+    public async ValueTask SettleAsync(Lease lease, AttemptOutcome outcome)
     {
         _held.TryRemove(lease.Id, out var held);
         var settlement = new Settlement(lease, outcome, held.Birth, _chance.NextDouble());

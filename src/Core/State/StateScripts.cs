@@ -11,6 +11,7 @@ internal static class StateScripts
     public static readonly RedisScript Read = RedisScript.Compose("common", "read");
     public static readonly RedisScript Renew = RedisScript.Compose("common", "renew");
     public static readonly RedisScript Cancel = RedisScript.Compose("common", "cancel");
+    public static readonly RedisScript Merge = RedisScript.Compose("common", "merge");
 
     private static readonly Dictionary<string, RedisScript> AcquireByStrategy =
         StrategyTable.All.ToDictionary(strategy => strategy.Name, strategy => RedisScript.Compose("common", "choice", $"strategies/{strategy.Name}", "acquire"));
