@@ -8,6 +8,7 @@ using Roadbalancer.Health;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
+using Roadbalancer.Stats;
 using Roadbalancer.Strategies;
 
 namespace Roadbalancer;
@@ -37,11 +38,16 @@ internal static class ServerSetup
         services.AddSingleton<ProxyEndpoint>();
         services.AddSingleton<HealthProbe>();
         services.AddSingleton<HealthEndpoint>();
+        services.AddSingleton<StatsEndpoint>();
         services.AddSingleton<StateLog>();
         services.AddHostedService<HealthChecks>();
         services.Configure<Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions>(kestrel =>
         {
             kestrel.AddServerHeader = false;
+
+            // Header values pass as bytes: a title in UTF-8 or Latin-1 is the client's and the backend's affair.
+            kestrel.RequestHeaderEncodingSelector = static _ => System.Text.Encoding.Latin1;
+            kestrel.ResponseHeaderEncodingSelector = static _ => System.Text.Encoding.Latin1;
 
             // Bodies are measured by the endpoint, which answers in OpenAI's shape.
             kestrel.Limits.MaxRequestBodySize = null;
@@ -52,17 +58,19 @@ internal static class ServerSetup
         });
     }
 
-    /// <summary>Maps <c>/v1/…</c>, <c>/health</c> and <c>/ready</c>; anything else is a clear 404.</summary>
+    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c> and <c>/stats</c>; anything else is a clear 404.</summary>
     public static void MapRoadbalancer(this WebApplication app)
     {
         var proxy = app.Services.GetRequiredService<ProxyEndpoint>();
         app.Services.GetRequiredService<InMemoryState>().Changed += app.Services.GetRequiredService<StateLog>().Report;
         var health = app.Services.GetRequiredService<HealthEndpoint>();
+        var stats = app.Services.GetRequiredService<StatsEndpoint>();
         app.Run(http => http.Request.Path.Value switch
         {
             var path when path!.StartsWith("/v1/", StringComparison.OrdinalIgnoreCase) => proxy.HandleAsync(http),
             "/health" => HealthEndpoint.HealthAsync(http),
             "/ready" => health.ReadyAsync(http),
+            "/stats" => stats.HandleAsync(http),
             var path => new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url",
                 $"Unknown request URL: {http.Request.Method} {path}. The OpenAI-compatible API is at /v1.").WriteAsync(http, RequestIds.For(http)),
         });

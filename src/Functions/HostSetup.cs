@@ -1,16 +1,25 @@
-using System.Net;
 using Microsoft.Extensions.Logging.Console;
 using Roadbalancer.Options;
+using Roadbalancer.Proxy;
 
 namespace Roadbalancer.Functions;
 
 /// <summary>What belongs to the process and not to balancing: its log and what it says at start.</summary>
 internal static partial class HostSetup
 {
-    public static void AddLogging(ILoggingBuilder logging, Roadbalancer.Options.HostOptions host)
+    /// <param name="showsRequests">Each request gets a line: what the demo is for.</param>
+    public static void AddLogging(ILoggingBuilder logging, Roadbalancer.Options.HostOptions host, bool showsRequests)
     {
         logging.SetMinimumLevel(host.LogLevel);
+        if (showsRequests)
+        {
+            logging.AddFilter(typeof(AttemptLoop).FullName, LogLevel.Debug);
+        }
+
         logging.AddFilter("Microsoft", LogLevel.Warning);
+
+        // A start that fails is told by the program, in a line; what ends it later is critical.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
 
         // Kestrel reports every answer that is cut off on purpose as a fault; the balancer has told of each by then.
         logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Critical);
@@ -46,22 +55,10 @@ internal static partial class HostSetup
             LogFile(log, file);
         }
 
-        if (loaded.Options!.ClientKeys.IsEmpty && !loaded.Host!.ListenUrls.All(IsLoopback))
-        {
-            LogOpen(log);
-        }
-
         if (isDemo)
         {
             LogTry(log, url);
         }
-    }
-
-    private static bool IsLoopback(string url)
-    {
-        var host = url.Split("://", 2)[^1];
-        host = host.StartsWith('[') ? host[1..host.IndexOf(']', StringComparison.Ordinal)] : host.Split(':', 2)[0];
-        return host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address));
     }
 
     [LoggerMessage(5000, LogLevel.Information, "Listening on {Urls}; the base URL for OpenAI clients is {Url}/v1")]
@@ -73,10 +70,7 @@ internal static partial class HostSetup
     [LoggerMessage(5002, LogLevel.Information, "Configuration file: {File} (watched)")]
     private static partial void LogFile(ILogger logger, string file);
 
-    [LoggerMessage(5003, LogLevel.Warning, "Anyone who can reach this address may use the backends: set ROADBALANCER_API_KEYS to ask for a key")]
-    private static partial void LogOpen(ILogger logger);
-
-    [LoggerMessage(5004, LogLevel.Information,
+    [LoggerMessage(5003, LogLevel.Information,
         "Try: curl -N {Url}/v1/chat/completions -H 'Content-Type: application/json' -d '{{\"model\":\"demo-model\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'")]
     private static partial void LogTry(ILogger logger, string url);
 }

@@ -33,7 +33,7 @@ if (!loaded.IsValid)
 
 var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
 builder.WebHost.UseKestrelCore().UseUrls([.. loaded.Host.ListenUrls]);
-HostSetup.AddLogging(builder.Logging, loaded.Host);
+HostSetup.AddLogging(builder.Logging, loaded.Host, showsRequests: commandLine.Demo);
 builder.Services.AddRoadbalancer(loaded.Options);
 builder.Services.AddHostedService(services => new OptionsWatcher(
     loader, loaded, services.GetRequiredService<PoolSource>(), TimeProvider.System, services.GetRequiredService<ILogger<OptionsWatcher>>()));

@@ -64,7 +64,7 @@ public sealed class OptionsLoaderFamilyTests
     [InlineData("LLM_BACKENDS", """[{"url":"http://a"}]""", "false", nameof(BalancingMode.SingleBackend))]
     [InlineData("LLM_BACKENDS", """[{"url":"http://a"},{"url":"http://b"}]""", null, nameof(BalancingMode.Balanced))]
     [InlineData("LLM_BACKENDS", """[{"url":"http://a"},{"url":"http://b"}]""", "true", nameof(BalancingMode.Balanced))]
-    [InlineData("LLM_ENDPOINTS", "http://a", null, nameof(BalancingMode.SingleBackend))]
+    [InlineData("LLM_ENDPOINTS", "http://a", null, nameof(BalancingMode.SingleBackendBalanced))]
     [InlineData("LLM_ENDPOINTS", "http://a", "true", nameof(BalancingMode.SingleBackendBalanced))]
     [InlineData("LLM_ENDPOINTS", "http://a,http://b", null, nameof(BalancingMode.Balanced))]
     public void Load_BackendsAndEnabled_GiveTheMode(string variable, string value, string? enabled, string mode)

@@ -37,7 +37,7 @@ public sealed class OptionsReportTests
     }
 
     [Theory]
-    [InlineData("http://a", "", "Mode: single backend without balancing; every request goes straight to a:80")]
+    [InlineData("http://a", "false", "Mode: single backend without balancing; every request goes straight to a:80")]
     [InlineData("http://a", "true", "Mode: one backend with balancing; a:80 gets health checks, retries and metrics")]
     [InlineData("http://a,http://b", "", "Mode: balancing over 2 backends by round_robin")]
     public void Mode_EachMode_HasItsLine(string endpoints, string enabled, string line)

@@ -48,13 +48,16 @@ internal static class OptionsRules
         return options with { Backends = backends, Mode = mode };
     }
 
-    /// <summary><c>LOAD_BALANCE_ENABLED</c> decides; unset, several backends are balanced, and so is one that came as a list of family B.</summary>
+    /// <summary>
+    /// <c>LOAD_BALANCE_ENABLED</c> decides; unset, everything is balanced but the one backend of <c>VLLM_SERVER_URL</c>: a list with one
+    /// entry, of either family, still asks for its retries and health checks.
+    /// </summary>
     private static BalancingMode ModeOf(bool? enabled, BackendSource? source, int count) => enabled switch
     {
         false => BalancingMode.SingleBackend,
         _ when count > 1 => BalancingMode.Balanced,
         true => BalancingMode.SingleBackendBalanced,
-        null => source?.Origin == Families.Backends ? BalancingMode.SingleBackendBalanced : BalancingMode.SingleBackend,
+        null => source?.Origin == Families.SingleUrl ? BalancingMode.SingleBackend : BalancingMode.SingleBackendBalanced,
     };
 
     private static void Warn(BalancerOptions options, HostOptions host, ImmutableArray<Backend> backends, Binding binding)

@@ -30,9 +30,7 @@ internal sealed class Hedging(IBalancerState state, TimeProvider time, BalancerM
     {
         _budget.CountRequest();
         var opening = first.OpenAsync(canGoElsewhere);
-        if (!canGoElsewhere || await DelayAsync(exchange, first.Lease) is not { } delay || await EndsWithinAsync(opening, delay)
-            || !_budget.TryTake(exchange.Pool.Options.HedgeRatio, floor: 0)
-            || await state.AcquireAsync(plan.AnyBut(first.Lease.Index), exchange.ClientLeft) is not { } lease)
+        if (!canGoElsewhere || await RivalAsync(exchange, plan, first, opening) is not { } lease)
         {
             return new(first, await opening);
         }
@@ -40,6 +38,23 @@ internal sealed class Hedging(IBalancerState state, TimeProvider time, BalancerM
         metrics.Hedged();
         var second = begin(exchange, lease, JoinMode.None);
         return await RaceAsync(plan, (first, opening), (second, second.OpenAsync(canGoElsewhere)), settle);
+    }
+
+    /// <summary>A place for a rival, once the first attempt has taken too long; null when there is to be none.</summary>
+    private async ValueTask<Lease?> RivalAsync(Exchange exchange, RetryPlan plan, Attempt first, Task<AttemptOutcome?> opening)
+    {
+        try
+        {
+            return await DelayAsync(exchange, first.Lease) is { } delay && !await EndsWithinAsync(opening, delay)
+                && _budget.TryTake(exchange.Pool.Options.HedgeRatio, floor: 0)
+                ? await state.AcquireAsync(plan.AnyBut(first.Lease.Index), exchange.ClientLeft)
+                : null;
+        }
+        catch (OperationCanceledException)
+        {
+            // The client left: the first attempt ends by itself, and says so.
+            return null;
+        }
     }
 
     private static async Task<HedgedOpening> RaceAsync(

@@ -13,6 +13,8 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
 
     private const string Prefix = "/v1/";
 
+    private const int LargestRead = 64 * 1024;
+
     /// <summary>Routes whose requests change something at the backend: repeated only when the backend refused them.</summary>
     private static readonly string[] Unrepeatable =
         ["files", "uploads", "batches", "fine_tuning", "vector_stores", "assistants", "threads", "containers", "evals", "conversations"];
@@ -204,7 +206,13 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
 
         while (announced is null || announced <= limit)
         {
-            var free = body.GetMemory(announced is { } length ? (int)Math.Max(1, length - body.Length) : 4096);
+            if (body.Length == announced)
+            {
+                return null;
+            }
+
+            // Memory follows what has come, not what was announced: an announcement costs its sender nothing.
+            var free = body.GetMemory((int)Math.Min(announced - body.Length ?? 4096, LargestRead));
             var read = await request.Body.ReadAsync(free, request.HttpContext.RequestAborted);
             if (read == 0)
             {

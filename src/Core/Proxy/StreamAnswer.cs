@@ -57,7 +57,16 @@ internal sealed class StreamAnswer(
                     {
                         return null;
                     }
+                }
 
+                if (_filter.HasBegun || join != JoinMode.None)
+                {
+                    // To say the client's text again takes as long as it took to say: only silence ends it.
+                    Clock.Arm(Backend.StreamIdleTimeout, OutcomeKind.StreamStalled);
+                }
+                else if (_filter.HasMatched)
+                {
+                    // It says again what the client has, which may take long: it is under way, not silent.
                     Clock.Arm(Backend.StreamIdleTimeout, OutcomeKind.StreamStalled);
                 }
             }
@@ -172,7 +181,7 @@ internal sealed class StreamAnswer(
             return null;
         }
 
-        return WithUsage(_filter.HasBegun
+        return WithUsage(_filter.HasBegun || _filter.HasMatched
             ? Outcome(OutcomeKind.StreamBroken, "ended without finish_reason")
             : Outcome(OutcomeKind.StreamMalformed, "ended without content"));
     }

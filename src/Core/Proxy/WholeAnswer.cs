@@ -34,7 +34,7 @@ internal sealed class WholeAnswer(
             while (true)
             {
                 var free = _body.GetMemory(length is { } known && known < BufferLimit ? (int)Math.Max(1, known - _body.Length) : ReadSize);
-                var read = await source.ReadAsync(free, Clock.Token);
+                var read = length > 0 && length == _body.Length ? 0 : await source.ReadAsync(free, Clock.Token);
                 if (read == 0)
                 {
                     _passesThrough = false;

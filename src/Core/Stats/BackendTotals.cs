@@ -40,7 +40,12 @@ internal sealed class BackendTotals
     /// Successes among the attempts that say something of the backend, 0 to 1; 1 without any. Those that
     /// <see cref="OutcomeTable"/> blames on nobody are in <see cref="Requests"/> and <see cref="ByKind"/> but not here.
     /// </summary>
-    public double SuccessRatio
+    public double SuccessRatio => Judged == 0 ? 1 : (double)Successes / Judged;
+
+    /// <summary>Attempts that say something of the backend and were not successes.</summary>
+    public long Failures => Judged - Successes;
+
+    private long Judged
     {
         get
         {
@@ -50,7 +55,7 @@ internal sealed class BackendTotals
                 judged -= OutcomeTable.For((OutcomeKind)kind).Blame == Blame.None ? ByKind[kind] : 0;
             }
 
-            return judged == 0 ? 1 : (double)Successes / judged;
+            return judged;
         }
     }
 
