@@ -32,16 +32,6 @@ internal enum StreamRecovery
     Off,
 }
 
-/// <summary>How exactly instances that share a Redis decide together: <c>consistency</c>.</summary>
-internal enum Consistency
-{
-    /// <summary>Each choice is made in Redis, once for all instances.</summary>
-    Strict,
-
-    /// <summary>Each choice is made from local knowledge at most 100 ms old, without a round trip.</summary>
-    Relaxed,
-}
-
 /// <summary>A key that a client may present. Never logged; compared in constant time.</summary>
 /// <param name="Name">Shown in logs and statistics.</param>
 /// <param name="Key">The secret.</param>
@@ -155,7 +145,4 @@ internal sealed record BalancerOptions
 
     /// <summary>Begins every key in Redis. <c>REDIS_KEY_PREFIX</c>, key <c>redis_key_prefix</c>, default <c>rb:</c>. Read at start only.</summary>
     public string RedisKeyPrefix { get; init; } = "rb:";
-
-    /// <summary>How exactly instances decide together. Key <c>consistency</c>, default <c>strict</c>.</summary>
-    public Consistency Consistency { get; init; }
 }

@@ -115,6 +115,14 @@ internal sealed partial class RedisState : IBalancerState, IAsyncDisposable
     /// <summary>Makes <paramref name="pool"/> known to the store before a request has to wait for it.</summary>
     public async ValueTask PrepareAsync(Pool pool) => await ViewAsync(pool);
 
+    /// <summary>True for the first instance that asks in <paramref name="span"/>, and for everyone while Redis does not answer.</summary>
+    public async ValueTask<bool> TakeProbeTurnAsync(Pool pool, TimeSpan span)
+    {
+        RedisKey key = $"{_prefix}{{{pool.Name}}}:probe:{DigestOf(pool):0}";
+        var reply = await _link.EvaluateAsync(StateScripts.Turn, [key], [Math.Max(1, (long)span.TotalMilliseconds)]);
+        return reply.Fault is not null || (int)reply.Result! == 1;
+    }
+
     public async ValueTask DisposeAsync() => await _renewal.DisposeAsync();
 
     private static double ReadDouble(byte[] told, int at) => BinaryPrimitives.ReadDoubleLittleEndian(told.AsSpan(at));

@@ -12,6 +12,8 @@ internal static class StateScripts
     public static readonly RedisScript Renew = RedisScript.Compose("common", "renew");
     public static readonly RedisScript Cancel = RedisScript.Compose("common", "cancel");
     public static readonly RedisScript Merge = RedisScript.Compose("common", "merge");
+    public static readonly RedisScript Define = RedisScript.Compose("define");
+    public static readonly RedisScript Turn = RedisScript.Compose("turn");
 
     private static readonly Dictionary<string, RedisScript> AcquireByStrategy =
         StrategyTable.All.ToDictionary(strategy => strategy.Name, strategy => RedisScript.Compose("common", "choice", $"strategies/{strategy.Name}", "acquire"));
