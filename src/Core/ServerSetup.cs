@@ -26,8 +26,7 @@ internal static class ServerSetup
         services.TryAddSingleton(new Chance(BitConverter.ToUInt64(Guid.NewGuid().ToByteArray())));
         services.AddMetrics();
         services.AddSingleton(new PoolSource(options));
-        services.AddSingleton<InMemoryState>();
-        services.AddSingleton<IBalancerState>(provider => provider.GetRequiredService<InMemoryState>());
+        services.AddBalancerState(options);
         services.AddSingleton<Forwarder>();
         services.AddSingleton<WaitQueue>();
         services.AddSingleton<AttemptBudget>();
@@ -62,7 +61,7 @@ internal static class ServerSetup
     public static void MapRoadbalancer(this WebApplication app)
     {
         var proxy = app.Services.GetRequiredService<ProxyEndpoint>();
-        app.Services.GetRequiredService<InMemoryState>().Changed += app.Services.GetRequiredService<StateLog>().Report;
+        app.Services.ReportChanges(app.Services.GetRequiredService<StateLog>().Report);
         var health = app.Services.GetRequiredService<HealthEndpoint>();
         var stats = app.Services.GetRequiredService<StatsEndpoint>();
         app.Run(http => http.Request.Path.Value switch

@@ -5,6 +5,7 @@ using Roadbalancer.Backends;
 using Roadbalancer.Functions;
 using Roadbalancer.Options;
 using Roadbalancer.Simulation;
+using Roadbalancer.State;
 
 var commandLine = CommandLine.Parse(args);
 if (commandLine.Help || commandLine.Version)
@@ -39,6 +40,12 @@ builder.Services.AddHostedService(services => new OptionsWatcher(
     loader, loaded, services.GetRequiredService<PoolSource>(), TimeProvider.System, services.GetRequiredService<ILogger<OptionsWatcher>>()));
 await using var app = builder.Build();
 app.MapRoadbalancer();
+if (await app.Services.CheckRedisAsync(loaded.Options) is { } missing)
+{
+    await Console.Error.WriteLineAsync(missing);
+    return 1;
+}
+
 try
 {
     await app.StartAsync();

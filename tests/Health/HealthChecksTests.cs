@@ -90,7 +90,7 @@ public sealed class HealthChecksTests : IAsyncLifetime
     {
         var options = new BalancerOptions { Backends = [new Backend { Name = "a", BaseUrl = _upstream.BaseUrl }], Mode = BalancingMode.SingleBackendBalanced };
         _pools = new PoolSource(change?.Invoke(options) ?? options);
-        _checks = new HealthChecks(_pools, new HealthProbe(_state, _forwarder, _time), _time, new Chance(1), NullLogger<HealthChecks>.Instance);
+        _checks = new HealthChecks(_pools, new HealthProbe(_state, _forwarder, _time), new ProbeTurn(null), _time, new Chance(1), NullLogger<HealthChecks>.Instance);
         await _checks.StartAsync(TestContext.Current.CancellationToken);
     }
 

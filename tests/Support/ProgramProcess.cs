@@ -6,7 +6,7 @@ namespace Roadbalancer.Tests.Support;
 internal sealed partial class ProgramProcess : IAsyncDisposable
 {
     /// <summary>Variables that would configure it; those of whoever runs the tests must not.</summary>
-    private static readonly string[] Prefixes = ["LLM_", "ROADBALANCER_", "LOAD_BALANCE_", "VLLM_", "ASPNETCORE_", "FUNCTIONS_", "HEALTH_CHECK_"];
+    private static readonly string[] Prefixes = ["LLM_", "ROADBALANCER_", "LOAD_BALANCE_", "VLLM_", "ASPNETCORE_", "FUNCTIONS_", "HEALTH_CHECK_", "REDIS_"];
 
     private static readonly string[] Names = ["HOST", "PORT", "MODEL_NAME", "API_KEY", "MAX_RETRIES", "FAILURE_THRESHOLD"];
 
@@ -27,6 +27,9 @@ internal sealed partial class ProgramProcess : IAsyncDisposable
     public string Output => _child.Output;
 
     public bool HasExited => _child.HasExited;
+
+    /// <summary>True from the moment at which it is about to be killed.</summary>
+    public bool HasEnded { get; private set; }
 
     /// <summary>A client of it; only after <see cref="ListenAsync"/>.</summary>
     public HttpClient Http => _http ?? throw new InvalidOperationException("ListenAsync comes first.");
@@ -89,6 +92,7 @@ internal sealed partial class ProgramProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        HasEnded = true;
         _http?.Dispose();
         await _child.DisposeAsync();
         Directory.Delete(_folder, recursive: true);

@@ -7,7 +7,7 @@ using Roadbalancer.Strategies;
 namespace Roadbalancer.Health;
 
 /// <summary>Probes the pool at start, after every change of the pool, and then at each interval, give or take a tenth so that instances do not march in step.</summary>
-internal sealed partial class HealthChecks(PoolSource pools, HealthProbe probe, TimeProvider time, Chance chance, ILogger<HealthChecks> log)
+internal sealed partial class HealthChecks(PoolSource pools, HealthProbe probe, ProbeTurn turn, TimeProvider time, Chance chance, ILogger<HealthChecks> log)
     : BackgroundService
 {
     private readonly SemaphoreSlim _poolChanged = new(0);
@@ -26,7 +26,7 @@ internal sealed partial class HealthChecks(PoolSource pools, HealthProbe probe, 
             while (true)
             {
                 var pool = pools.Current;
-                if (pool.Options is { HealthCheckEnabled: true, Mode: not BalancingMode.SingleBackend })
+                if (pool.Options is { HealthCheckEnabled: true, Mode: not BalancingMode.SingleBackend } && await turn.TakeAsync(pool))
                 {
                     await ProbeAsync(pool, stoppingToken);
                 }

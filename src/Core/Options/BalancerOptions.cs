@@ -133,4 +133,16 @@ internal sealed record BalancerOptions
 
     /// <summary>How long the union of <c>GET /v1/models</c> is kept. Key <c>models_cache</c>, seconds, default 10.</summary>
     public TimeSpan ModelsCache { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>The Redis that instances share their state in; null for memory. <c>REDIS_CONNECTION</c>, key <c>redis_connection</c>. Read at start only.</summary>
+    public Redis.RedisAddress? Redis { get; init; }
+
+    /// <summary>True: a Redis that cannot be reached at start stops the start. Key <c>redis_required</c>, default false.</summary>
+    public bool RedisRequired { get; init; }
+
+    /// <summary>How long a call to Redis may take before memory decides. Key <c>redis_timeout</c>, seconds, 0.001 to 60, default 0.25. Read at start only.</summary>
+    public TimeSpan RedisTimeout { get; init; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Begins every key in Redis. <c>REDIS_KEY_PREFIX</c>, key <c>redis_key_prefix</c>, default <c>rb:</c>. Read at start only.</summary>
+    public string RedisKeyPrefix { get; init; } = "rb:";
 }

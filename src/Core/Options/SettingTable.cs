@@ -66,6 +66,10 @@ internal static class SettingTable
         Row("hedge_ratio", v => v.Number(0, 1), (o, ratio) => o with { HedgeRatio = ratio }),
         Row("max_body_bytes", v => v.Whole(1L, 104_857_600), (o, bytes) => o with { MaxBodyBytes = bytes }),
         Row("models_cache", v => v.Seconds(orZero: true), (o, time) => o with { ModelsCache = time }),
+        new("redis_connection", BindRedis) { Variable = "REDIS_CONNECTION" },
+        Row("redis_required", v => v.Flag(), (o, flag) => o with { RedisRequired = flag }),
+        Row("redis_timeout", v => v.Seconds(most: 60), (o, time) => o with { RedisTimeout = time }),
+        new("redis_key_prefix", BindRedisPrefix) { Variable = "REDIS_KEY_PREFIX" },
         new("api_keys", (draft, value) => draft.Options = draft.Options with { ClientKeys = ClientKeyList.Bind(value) }),
         new("debug_keys", (draft, value) => draft.Options = draft.Options with { DebugKeys = [.. BackendTable.Words(value)] }),
         new("host", (draft, value) => draft.Host = Listening.Host(value) ?? draft.Host) { Variable = "HOST" },
@@ -137,6 +141,40 @@ internal static class SettingTable
             _ when value.Number(0.001, 86_400, unit: " (seconds), p95 or off") is { } seconds => draft.Options with { HedgeAfter = TimeSpan.FromSeconds(seconds) },
             _ => draft.Options,
         };
+    }
+
+    private static void BindRedis(OptionsDraft draft, SettingReader value)
+    {
+        var secret = value with { Secret = true };
+        if (secret.Credential() is not { } text)
+        {
+            return;
+        }
+
+        if (Redis.RedisAddress.Parse(text, out var problem) is { } address)
+        {
+            draft.Options = draft.Options with { Redis = address };
+            return;
+        }
+
+        secret.Report(problem);
+    }
+
+    private static void BindRedisPrefix(OptionsDraft draft, SettingReader value)
+    {
+        if (value.Text(longest: 64) is not { } prefix)
+        {
+            return;
+        }
+
+        // Braces in a prefix would take the place of the pool's name as the hash tag.
+        if (prefix.AsSpan().IndexOfAny('{', '}', ' ') < 0)
+        {
+            draft.Options = draft.Options with { RedisKeyPrefix = prefix };
+            return;
+        }
+
+        value.Refuse("must be 1 to 64 characters without spaces and braces");
     }
 
     private static StreamRecovery? Recovery(SettingReader value) => value.OneOf(

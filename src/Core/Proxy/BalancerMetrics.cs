@@ -17,6 +17,7 @@ internal sealed class BalancerMetrics : IDisposable
     private readonly Counter<long> _panics;
     private readonly Counter<long> _malformed;
     private readonly Counter<long> _budgetRefusals;
+    private readonly Gauge<long> _fallback;
 
     public BalancerMetrics(IMeterFactory meters)
     {
@@ -29,7 +30,11 @@ internal sealed class BalancerMetrics : IDisposable
         _panics = _meter.CreateCounter<long>("roadbalancer.panics", "{request}", "Requests sent to a backend that was out because all were.");
         _malformed = _meter.CreateCounter<long>("roadbalancer.stream.malformed_events", "{event}", "Streamed events dropped because they were not JSON.");
         _budgetRefusals = _meter.CreateCounter<long>("roadbalancer.retry_budget.refusals", "{attempt}", "Retries that the budget did not allow.");
+        _fallback = _meter.CreateGauge<long>("roadbalancer.state.fallback", "1", "1 while Redis is configured but decisions are made from memory.");
     }
+
+    /// <summary>Where decisions are made: 1 from memory although the state is shared, 0 together with the other instances.</summary>
+    public void StateServedFromMemory(bool isSo) => _fallback.Record(isSo ? 1 : 0);
 
     public void RequestEnded(string outcome) => _requests.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
 

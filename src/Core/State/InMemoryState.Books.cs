@@ -9,13 +9,13 @@ namespace Roadbalancer.State;
 internal sealed partial class InMemoryState
 {
     /// <summary>One backend by name: it outlives every <see cref="Pool"/> that it is in.</summary>
-    private sealed class Entry(string name)
+    private sealed class Entry(string name, Vitals vitals, BackendTotals totals)
     {
         public string Name { get; } = name;
 
-        public Vitals Vitals { get; } = new();
+        public Vitals Vitals { get; } = vitals;
 
-        public BackendTotals Totals { get; } = new();
+        public BackendTotals Totals { get; } = totals;
     }
 
     /// <summary>A backend as a search through the pool meets it: what is fixed beside what changes.</summary>
@@ -35,6 +35,9 @@ internal sealed partial class InMemoryState
         private View? _older;
 
         public long Turn { get; set; }
+
+        /// <summary>What is known of a backend from elsewhere; before the first view.</summary>
+        public void Put(string name, Vitals vitals, BackendTotals totals) => _entries[name] = new Entry(name, vitals, totals);
 
         public View ViewOf(Pool pool)
         {
@@ -103,7 +106,7 @@ internal sealed partial class InMemoryState
         {
             if (!_entries.TryGetValue(name, out var entry))
             {
-                _entries[name] = entry = new Entry(name);
+                _entries[name] = entry = new Entry(name, new(), new());
             }
 
             return entry;

@@ -44,20 +44,9 @@ internal sealed partial class InMemoryState : IBalancerState
 
     public ValueTask ReleaseAsync(Lease lease, AttemptOutcome outcome)
     {
-        if (!lease.TryReturn())
+        if (lease.TryReturn())
         {
-            return default;
-        }
-
-        StateChange change;
-        lock (_lock)
-        {
-            change = SettleNeedsLock(lease, outcome);
-        }
-
-        if (change.Kinds != Transitions.None)
-        {
-            Changed?.Invoke(change);
+            Settle(lease, outcome, holdsPlace: true);
         }
 
         return default;
@@ -68,6 +57,24 @@ internal sealed partial class InMemoryState : IBalancerState
         lock (_lock)
         {
             return new(new PoolSnapshot(pool, NowMs(), _pools.TryGetValue(pool, out var books) ? books.Copy() : []));
+        }
+    }
+
+    /// <summary>Settles an outcome, whoever granted its lease.</summary>
+    /// <param name="lease">Returned already.</param>
+    /// <param name="outcome">How it ended.</param>
+    /// <param name="holdsPlace">Whether this store counts it as in flight.</param>
+    private void Settle(Lease lease, AttemptOutcome outcome, bool holdsPlace)
+    {
+        StateChange change;
+        lock (_lock)
+        {
+            change = SettleNeedsLock(lease, outcome, holdsPlace);
+        }
+
+        if (change.Kinds != Transitions.None)
+        {
+            Changed?.Invoke(change);
         }
     }
 
@@ -83,7 +90,7 @@ internal sealed partial class InMemoryState : IBalancerState
         return books;
     }
 
-    private StateChange SettleNeedsLock(Lease lease, in AttemptOutcome outcome)
+    private StateChange SettleNeedsLock(Lease lease, in AttemptOutcome outcome, bool holdsPlace)
     {
         var books = BooksNeedsLock(lease.Pool.Name);
         var nowMs = NowMs();
@@ -95,7 +102,7 @@ internal sealed partial class InMemoryState : IBalancerState
         }
         else
         {
-            vitals.InFlight = Math.Max(0, vitals.InFlight - 1);
+            vitals.InFlight = Math.Max(0, vitals.InFlight - (holdsPlace ? 1 : 0));
             entry.Totals.Record(outcome);
         }
 

@@ -35,6 +35,9 @@ internal sealed class Lease
     /// <summary>The requested model, where an outcome may say something about it alone.</summary>
     public string? Model { get; init; }
 
+    /// <summary>True for a lease of the store that instances share, false for one of this process's memory.</summary>
+    public bool IsShared { get; init; }
+
     public bool IsProbe => Id == 0;
 
     public static Lease ForProbe(Pool pool, int index) => new(pool, index, id: 0, epoch: 0, isTrial: false);

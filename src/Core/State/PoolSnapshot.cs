@@ -10,6 +10,9 @@ namespace Roadbalancer.State;
 /// <param name="Backends">One entry a backend that the store has heard of, by name.</param>
 internal sealed record PoolSnapshot(string Pool, long NowMs, ImmutableArray<BackendSnapshot> Backends)
 {
+    /// <summary>A number that changes when a shared store lost what it had and began anew; 0 for a store in memory.</summary>
+    public long Birth { get; init; }
+
     /// <summary>The entry for <paramref name="name"/>; a fresh one for a backend that the store has not heard of.</summary>
     /// <param name="name">The backend's name.</param>
     /// <param name="likelyIndex">Where it is to be looked for first: stores list the pool's own backends in the pool's order.</param>

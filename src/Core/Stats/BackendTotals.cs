@@ -59,6 +59,22 @@ internal sealed class BackendTotals
         }
     }
 
+    /// <summary>What a shared store counted.</summary>
+    public static BackendTotals From(
+        long[] byKind, long inputTokens, long outputTokens, Histogram duration, Histogram firstToken, string? lastError, long lastErrorAtUnixMs, long lastCheckAtUnixMs) => new()
+        {
+            Requests = byKind.Sum(),
+            Successes = byKind[(int)OutcomeKind.Succeeded],
+            ByKind = byKind,
+            InputTokens = inputTokens,
+            OutputTokens = outputTokens,
+            Duration = duration,
+            FirstToken = firstToken,
+            LastError = lastError,
+            LastErrorAtUnixMs = lastErrorAtUnixMs,
+            LastCheckAtUnixMs = lastCheckAtUnixMs,
+        };
+
     /// <summary>Counts the end of one attempt.</summary>
     public void Record(in AttemptOutcome outcome)
     {

@@ -65,6 +65,9 @@ internal sealed class Histogram
         return UpperBoundMs(Buckets - 2);
     }
 
+    /// <summary>What a store kept of another process's histogram.</summary>
+    public static Histogram From(long[] counts, long sumMicroseconds) => new() { _counts = counts, Count = counts.Sum(), SumMicroseconds = sumMicroseconds };
+
     public Histogram Copy()
     {
         var copy = (Histogram)MemberwiseClone();

@@ -1,0 +1,19 @@
+-- Bounded loads: the first in the ring's order whose share, times 1.25, one more request does not exceed. The caller walks the ring
+-- and sends the order in which its walk meets the backends.
+pick = function(candidates, n)
+  local load, total, indexOf = 1, 0, {}
+  for i = 1, n do
+    load = load + loadOf(candidates[i])
+    total = total + weights[candidates[i]]
+    indexOf[candidates[i]] = i
+  end
+  local first
+  for step = 1, #ring do
+    local i = indexOf[ring[step]]
+    if i then
+      if loadOf(ring[step]) + 1 <= math.ceil(1.25 * load * weights[ring[step]] / total) then return i end
+      first = first or i
+    end
+  end
+  return first or 1
+end

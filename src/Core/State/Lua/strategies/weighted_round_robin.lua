@@ -1,0 +1,12 @@
+-- nginx's smooth weighted round robin: the richest is picked; acquire settles the balances.
+keepsBalance = true
+pick = function(candidates, n)
+  balances = column(BALANCE)
+  local best, bestBalance = 1, -math.huge
+  for i = 1, n do
+    local position = candidates[i]
+    local balance = balances[slots[position] + 1] + weights[position]
+    if balance > bestBalance then best, bestBalance = i, balance end
+  end
+  return best
+end

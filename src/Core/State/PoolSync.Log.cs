@@ -1,0 +1,13 @@
+using Microsoft.Extensions.Logging;
+
+namespace Roadbalancer.State;
+
+/// <content>Events 2140 to 2159.</content>
+internal sealed partial class PoolSync
+{
+    [LoggerMessage(2140, LogLevel.Information, "Run-time changes of version {Version} are in force: {Backends} backends by {Strategy}")]
+    private partial void LogApplied(long version, int backends, string strategy);
+
+    [LoggerMessage(2141, LogLevel.Error, "The run-time changes in Redis cannot be read; the pool stays as it is")]
+    private partial void LogUnreadable(Exception exception);
+}

@@ -1,0 +1,306 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using Roadbalancer.Backends;
+using Roadbalancer.Health;
+using Roadbalancer.Proxy;
+using Roadbalancer.Redis;
+using Roadbalancer.Stats;
+using Roadbalancer.Strategies;
+using StackExchange.Redis;
+
+namespace Roadbalancer.State;
+
+/// <summary>
+/// The store that instances share: each decision is one script, so that it is made once for all of them, on the server's clock.
+/// docs/adr/0003-shared-state-in-redis.md tells the layout.
+/// </summary>
+/// <remarks>
+/// Every method throws <see cref="SharedStateException"/> when Redis fails. What was not answered is not forgotten: a lease that may have
+/// been taken is taken back, and an outcome is sent until it is answered (<see cref="CatchUpAsync"/>); the scripts see to it that it counts once.
+/// </remarks>
+internal sealed partial class RedisState : IBalancerState, IAsyncDisposable
+{
+    private const int MostTries = 3;
+    private const int LongestModel = 256;
+    private const int LongestError = 200;
+    private const ulong LeaseIds = 1UL << 52;
+
+    private readonly RedisLink _link;
+    private readonly string _prefix;
+    private readonly Chance _chance;
+    private readonly Func<long>? _clock;
+    private readonly ConditionalWeakTable<Pool, SharedView> _views = [];
+    private readonly ConcurrentDictionary<string, KeySet> _keys = new(StringComparer.Ordinal);
+    private readonly Lock _lock = new();
+    private readonly ITimer _renewal;
+    private (Pool Pool, Task<SharedView> View)? _enrolling;
+    private volatile Pool? _newest;
+    private long _lastLeaseId;
+
+    /// <param name="link">The connection.</param>
+    /// <param name="prefix">Begins every key: <c>REDIS_KEY_PREFIX</c>.</param>
+    /// <param name="time">Paces the renewal of leases.</param>
+    /// <param name="chance">Where leases' numbers begin, and jitter.</param>
+    /// <param name="clock">A test's clock in Unix milliseconds; null for the server's.</param>
+    public RedisState(RedisLink link, string prefix, TimeProvider time, Chance chance, Func<long>? clock = null)
+    {
+        _link = link;
+        _prefix = prefix;
+        _chance = chance;
+        _clock = clock;
+
+        // Two instances whose numbers meet while both leases live: less likely than 1 in 10^9, and it costs one place for 30 s.
+        _lastLeaseId = (long)(chance.NextBits() % LeaseIds);
+        _renewal = time.CreateTimer(_ => _ = RenewQuietlyAsync(), null, RenewalPeriod, RenewalPeriod);
+    }
+
+    /// <summary>Raised after a release that changed a backend's standing, at the instance that released.</summary>
+    public event Action<StateChange>? Changed;
+
+    /// <summary>Raised with the version of the run-time changes of a pool that a reply told of.</summary>
+    public event Action<string, long>? VersionSeen;
+
+    public async ValueTask<Lease?> AcquireAsync(AcquireRequest request, CancellationToken cancellationToken)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            var view = await ViewAsync(request.Pool);
+            var selection = view.For(request);
+            if (selection.Indices.Length == 0)
+            {
+                return null;
+            }
+
+            var id = NextLeaseId();
+            var reply = await _link.EvaluateAsync(StateScripts.Acquire(request.Pool.Strategy), KeysOf(request.Pool.Name).Choice, Arguments(request, view, selection, id));
+            if (reply.Fault is { } fault)
+            {
+                Doubt(request.Pool.Name, id);
+                throw new SharedStateException(fault);
+            }
+
+            var told = reply.Bytes;
+            See(request.Pool.Name, ReadDouble(told, 20));
+            switch (BinaryPrimitives.ReadUInt16LittleEndian(told))
+            {
+                case 0:
+                    return null;
+                case 1:
+                    var lease = new Lease(
+                        request.Pool, selection.Indices[BinaryPrimitives.ReadUInt16LittleEndian(told.AsSpan(2))], id, (long)ReadDouble(told, 12), ReadDouble(told, 4) > 0)
+                    {
+                        Model = request.Model,
+                        IsShared = true,
+                    };
+                    _held[id] = new Held(lease, ReadDouble(told, 28));
+                    return lease;
+                default:
+                    _views.Remove(request.Pool);
+                    break;
+            }
+        }
+
+        throw new SharedStateException("the slots keep changing");
+    }
+
+    public ValueTask ReleaseAsync(Lease lease, AttemptOutcome outcome) => lease.TryReturn() ? SettleAsync(lease, outcome) : default;
+
+    public async ValueTask<PoolSnapshot> ReadAsync(string pool, CancellationToken cancellationToken)
+    {
+        var reply = await _link.EvaluateAsync(StateScripts.Read, KeysOf(pool).Reading, [SharedView.Pack(Clock())]);
+        return reply.Fault is { } fault ? throw new SharedStateException(fault) : SharedRecords.Decode(pool, reply.Parts, _newest);
+    }
+
+    /// <summary>Makes <paramref name="pool"/> known to the store before a request has to wait for it.</summary>
+    public async ValueTask PrepareAsync(Pool pool) => await ViewAsync(pool);
+
+    /// <summary>True for the first instance that asks in <paramref name="span"/>, and for everyone while Redis does not answer.</summary>
+    public async ValueTask<bool> TakeProbeTurnAsync(Pool pool, TimeSpan span)
+    {
+        RedisKey key = $"{_prefix}{{{pool.Name}}}:probe:{DigestOf(pool):0}";
+        var reply = await _link.EvaluateAsync(StateScripts.Turn, [key], [Math.Max(1, (long)span.TotalMilliseconds)]);
+        return reply.Fault is not null || (int)reply.Result! == 1;
+    }
+
+    public async ValueTask DisposeAsync() => await _renewal.DisposeAsync();
+
+    private static double ReadDouble(byte[] told, int at) => BinaryPrimitives.ReadDoubleLittleEndian(told.AsSpan(at));
+
+    private long NextLeaseId() => Interlocked.Increment(ref _lastLeaseId);
+
+    private double Clock() => _clock?.Invoke() ?? -1;
+
+    private void See(string pool, double version) => VersionSeen?.Invoke(pool, (long)version);
+
+    private RedisValue[] Arguments(in AcquireRequest request, SharedView view, in SharedView.Selection selection, long id)
+    {
+        RedisValue call = SharedView.Pack(
+            Clock(), view.Generation, id, LeaseMs, request.Pool.Options.SlowStart.TotalMilliseconds, request.Roll1, request.Roll2, request.SlowStartRoll,
+            request.Panic ? 1 : 0, request.Pool.Options.HealthCheckEnabled ? 1 : 0, request.Pool.Backends.Length);
+        return request.Pool.Strategy is ConsistentHash
+            ? [call, selection.Packed, Shortened(request.Model), view.RingOrder(selection, request.AffinityKey)]
+            : [call, selection.Packed, Shortened(request.Model)];
+    }
+
+    /// <summary>Clients choose model names, so that one is not remembered beyond reason.</summary>
+    private static string Shortened(string? model) => model is { Length: <= LongestModel } ? model : "";
+
+    /// <summary>Sends an outcome; one that is not answered is kept for <see cref="CatchUpAsync"/>.</summary>
+    public async ValueTask SettleAsync(Lease lease, AttemptOutcome outcome)
+    {
+        _held.TryRemove(lease.Id, out var held);
+        var settlement = new Settlement(lease, outcome, held.Birth, _chance.NextDouble());
+        if (await SendAsync(settlement) is { } fault)
+        {
+            Keep(settlement);
+            throw new SharedStateException(fault);
+        }
+    }
+
+    private async ValueTask<string?> SendAsync(Settlement settlement)
+    {
+        var (lease, outcome) = (settlement.Lease, settlement.Outcome);
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            SharedView view;
+            try
+            {
+                view = await ViewAsync(lease.Pool);
+            }
+            catch (SharedStateException exception)
+            {
+                return exception.Message;
+            }
+
+            var blame = OutcomeTable.For(outcome.Kind).Blame;
+            var succeeded = outcome.Kind == OutcomeKind.Succeeded;
+            var firstMs = outcome.FirstTokenMs ?? -1;
+            var words = blame is Blame.None or Blame.Praise ? "" : Words(outcome);
+            var reply = await _link.EvaluateAsync(StateScripts.Release, KeysOf(lease.Pool.Name).Settling,
+            [
+                SharedView.Pack(
+                    Clock(), view.Generation, lease.Id, view.Slots[lease.Index], lease.Epoch, lease.IsTrial ? 1 : 0,
+                    settlement.Birth != view.Birth ? 1 : 0, LeaseMs,
+                    (int)outcome.Kind, (int)blame, outcome.Kind == OutcomeKind.Overloaded ? 1 : 0, outcome.DurationMs, firstMs,
+                    outcome.RetryAfter is { } after ? Math.Max(0, Math.Floor(after.TotalMilliseconds)) : -1, settlement.JitterRoll,
+                    outcome.InputTokens ?? 0, outcome.OutputTokens ?? 0,
+                    succeeded ? Histogram.BucketOf(outcome.DurationMs) : -1, Math.Floor(Math.Max(0, outcome.DurationMs) * 1000),
+                    firstMs >= 0 ? Histogram.BucketOf(firstMs) : -1, Math.Floor(Math.Max(0, firstMs) * 1000)),
+                view.Settings,
+                Shortened(lease.Model),
+                words.Length > LongestError ? words[..LongestError] : words,
+            ]);
+            if (reply.Fault is not null)
+            {
+                return reply.Fault;
+            }
+
+            var told = reply.Bytes;
+            See(lease.Pool.Name, ReadDouble(told, 26));
+            if (BinaryPrimitives.ReadUInt16LittleEndian(told) == 1)
+            {
+                Tell(lease, outcome, (Transitions)(int)ReadDouble(told, 2), ReadDouble(told, 10), ReadDouble(told, 18));
+                return null;
+            }
+
+            _views.Remove(lease.Pool);
+        }
+
+        return "the slots keep changing";
+    }
+
+    private static string Words(in AttemptOutcome outcome) => outcome.Detail is { } detail ? $"{outcome.Kind}: {detail}" : outcome.Kind.ToString();
+
+    private void Tell(Lease lease, in AttemptOutcome outcome, Transitions kinds, double openForMs, double parkedForMs)
+    {
+        if (kinds != Transitions.None)
+        {
+            Changed?.Invoke(new StateChange(
+                lease.Pool.Name, lease.Backend.Name, kinds, Words(outcome), kinds.HasFlag(Transitions.ModelAbsent) ? lease.Model : null,
+                TimeSpan.FromMilliseconds(openForMs), TimeSpan.FromMilliseconds(parkedForMs)));
+        }
+    }
+
+    private ValueTask<SharedView> ViewAsync(Pool pool)
+    {
+        if (_views.TryGetValue(pool, out var view))
+        {
+            return new(view);
+        }
+
+        lock (_lock)
+        {
+            if (_enrolling is not { } running || running.Pool != pool || running.View.IsCompleted)
+            {
+                _enrolling = running = (pool, EnrollAsync(pool));
+            }
+
+            return new(running.View);
+        }
+    }
+
+    private async Task<SharedView> EnrollAsync(Pool pool)
+    {
+        var values = new RedisValue[1 + pool.Backends.Length];
+        values[0] = SharedView.Pack(Clock(), _chance.NextBits() % LeaseIds, pool.Options.SlowStart.TotalMilliseconds, DigestOf(pool), LeaseMs);
+        for (var index = 0; index < pool.Backends.Length; index++)
+        {
+            values[index + 1] = pool.Backends[index].Name.ToLowerInvariant();
+        }
+
+        var reply = await _link.EvaluateAsync(StateScripts.Enroll, KeysOf(pool.Name).All, values);
+        if (reply.Fault is { } fault)
+        {
+            throw new SharedStateException(fault);
+        }
+
+        var parts = reply.Parts;
+        byte[] head = (byte[])parts[0]!, slotBytes = (byte[])parts[1]!;
+        if (BinaryPrimitives.ReadUInt16LittleEndian(head) != 1)
+        {
+            throw new SharedStateException("more backends than the store has room for");
+        }
+
+        var slots = new int[pool.Backends.Length];
+        for (var index = 0; index < slots.Length; index++)
+        {
+            slots[index] = BinaryPrimitives.ReadUInt16LittleEndian(slotBytes.AsSpan(2 * index));
+        }
+
+        if (_newest is not { } newest || pool.Version >= newest.Version)
+        {
+            _newest = pool;
+        }
+
+        var view = new SharedView(pool, ReadDouble(head, 2), ReadDouble(head, 18), slots);
+        _views.AddOrUpdate(pool, view);
+        return view;
+    }
+
+    /// <summary>FNV-1a over names and weights, 52 bits: balances start over when it changes.</summary>
+    private static double DigestOf(Pool pool)
+    {
+        var digest = 0xCBF29CE484222325;
+        foreach (var letter in string.Join('\n', pool.Backends.Select(backend => $"{backend.Name.ToLowerInvariant()} {backend.Weight}")))
+        {
+            digest = (digest ^ letter) * 0x100000001B3;
+        }
+
+        return digest % LeaseIds;
+    }
+
+    private KeySet KeysOf(string pool) => _keys.GetOrAdd(pool, static (name, prefix) => new KeySet($"{prefix}{{{name}}}:"), _prefix);
+
+    /// <summary>The keys of a pool; each script names as many of them as it needs.</summary>
+    private sealed class KeySet(string prefix)
+    {
+        public RedisKey[] All { get; } = [.. new[] { "board", "cards", "leases", "notes", "totals", "names", "changes" }.Select(name => (RedisKey)(prefix + name))];
+
+        public RedisKey[] Choice => field ??= All[..4];
+
+        public RedisKey[] Settling => field ??= All[..5];
+
+        public RedisKey[] Reading => field ??= All[..6];
+    }
+}

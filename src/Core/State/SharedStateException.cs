@@ -1,0 +1,4 @@
+namespace Roadbalancer.State;
+
+/// <summary>The shared store did not do what it was asked. <see cref="RedisState"/> alone throws it and <see cref="FallbackState"/> alone catches it.</summary>
+internal sealed class SharedStateException(string reason) : Exception(reason);

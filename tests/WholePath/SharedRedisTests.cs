@@ -1,0 +1,187 @@
+using System.Net;
+using Roadbalancer.Backends;
+using Roadbalancer.Redis;
+using Roadbalancer.State;
+using Roadbalancer.Strategies;
+using Roadbalancer.Tests.Support;
+
+namespace Roadbalancer.Tests.WholePath;
+
+/// <summary>Three processes of the program, one Redis, 64 clients, and all that can happen to the Redis and to one of the three.</summary>
+[Collection(nameof(Alone))]
+public sealed class SharedRedisTests
+{
+    private const int Clients = 64;
+
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+
+    [Fact]
+    public async Task Load_RedisAndAnInstanceFail_NoClientSeesAnErrorAndTheCountsAreRight()
+    {
+        await using var redis = await RedisServer.StartAsync();
+        ScriptedUpstream[] upstreams = [.. Enumerable.Range(0, 3).Select(_ => ScriptedUpstream.Start(Scripts.Chat("hello")))];
+        var programs = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => ProgramProcess.Start(config: Config(redis, upstreams)).ListenAsync()));
+        await using var load = new Load(programs);
+        await using var link = redis.Link();
+        await using var books = new RedisState(link, "rb:", TimeProvider.System, new Chance(5));
+
+        await Await.Until(() => programs.All(program => program.Output.Contains("Redis serves", StringComparison.Ordinal)), "all share their state", Limit);
+        load.Start();
+        await load.ServeAsync(500);
+        await redis.SendAsync("CLIENT", "KILL", "TYPE", "normal");
+        await load.ServeAsync(300);
+        await redis.SendAsync("SCRIPT", "FLUSH");
+        await load.ServeAsync(300);
+        await redis.SignalAsync("STOP");
+        await load.ServeAsync(600);
+        await redis.SignalAsync("CONT");
+        await load.ServeAsync(300);
+        await load.PauseAsync();
+
+        // Nothing was lost so far: what Redis counted is what the backends saw, and nobody holds anything.
+        await CountsAsync(books, link, upstreams.Sum(upstream => upstream.Requests.Count));
+
+        load.Start();
+        await redis.KillAsync();
+        await load.ServeAsync(300);
+        await redis.StartAgainAsync();
+        await load.ServeAsync(300);
+        await redis.SendAsync("FLUSHALL");
+        await load.ServeAsync(300);
+        await programs[2].DisposeAsync();
+        await load.ServeAsync(300);
+        await load.PauseAsync();
+
+        Assert.Empty(load.Errors);
+        Assert.All(programs[..2], program => Assert.DoesNotContain("Exception", program.Output, StringComparison.Ordinal));
+        TestContext.Current.TestOutputHelper?.WriteLine($"{load.Served} requests served");
+        foreach (var program in programs[..2])
+        {
+            await program.DisposeAsync();
+        }
+
+        foreach (var upstream in upstreams)
+        {
+            await upstream.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Start_RedisRequiredWithAWrongPassword_EndsWithTheReason()
+    {
+        await using var redis = await RedisServer.StartAsync("--requirepass", "right");
+        await using var program = ProgramProcess.Start(
+            environment: [("LLM_ENDPOINTS", "http://127.0.0.1:9,http://127.0.0.1:10"), ("REDIS_CONNECTION", $"redis://:wrong-one@{redis.Connection}"), ("ROADBALANCER_REDIS_REQUIRED", "true")]);
+        Assert.Equal(1, await program.ExitCodeAsync());
+        Assert.Contains("the password is wrong or missing", program.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("wrong-one", program.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task HealthChecks_ThreeInstances_ProbeOnceForTheFleet()
+    {
+        await using var redis = await RedisServer.StartAsync();
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("hello"));
+        await using var other = ScriptedUpstream.Start(Scripts.Chat("hello"));
+        var config = Config(redis, [upstream, other]).Replace("enabled: false", "enabled: true", StringComparison.Ordinal);
+        var first = await ProgramProcess.Start(config: config + "redis_required: true\n").ListenAsync();
+        await using var _ = first;
+        await Await.Until(() => upstream.Requests.Count == 1, "the first instance probes", Limit);
+        await using var second = await ProgramProcess.Start(config: config + "redis_required: true\n").ListenAsync();
+        await second.SaysAsync("Redis serves");
+        Assert.Single(upstream.Requests);
+    }
+
+    private static string Config(RedisServer redis, ScriptedUpstream[] upstreams) => $"""
+        redis_connection: "{redis.Connection}"
+        strategy: least_connections
+        health_check:
+          enabled: false
+        endpoints:
+        {string.Concat(upstreams.Select((upstream, index) => $"  - name: {(char)('a' + index)}\n    url: {upstream.BaseUrl}\n"))}
+        """;
+
+    private static async Task CountsAsync(RedisState books, RedisLink link, long seen)
+    {
+        Assert.Null(await link.ConnectAsync());
+        var began = TimeProvider.System.GetTimestamp();
+        long counted, held;
+        do
+        {
+            var backends = (await books.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken)).Backends;
+            (counted, held) = (backends.Sum(backend => backend.Totals.Requests), backends.Sum(backend => backend.Vitals.InFlight));
+            await Task.Yield();
+        }
+        while ((counted != seen || held != 0) && TimeProvider.System.GetElapsedTime(began) < Limit);
+
+        Assert.Equal((seen, 0L), (counted, held));
+    }
+
+    /// <summary>Clients that ask one instance after another; one whose instance is gone asks the next, as behind any front door.</summary>
+    private sealed class Load(ProgramProcess[] programs) : IAsyncDisposable
+    {
+        private readonly System.Collections.Concurrent.ConcurrentQueue<string> _errors = new();
+        private CancellationTokenSource _pause = new();
+        private Task[] _clients = [];
+        private int _served;
+
+        public IReadOnlyCollection<string> Errors => _errors;
+
+        public int Served => _served;
+
+        public void Start()
+        {
+            _pause = new CancellationTokenSource();
+            _clients = [.. Enumerable.Range(0, Clients).Select(client => Task.Run(() => AskAsync(client, _pause.Token)))];
+        }
+
+        public async Task ServeAsync(int more)
+        {
+            var until = _served + more;
+            await Await.Until(() => _served >= until || !_errors.IsEmpty, $"{more} more requests are served", Limit);
+            Assert.Empty(_errors);
+        }
+
+        public async Task PauseAsync()
+        {
+            await _pause.CancelAsync();
+            await Await.For(Task.WhenAll(_clients), "the clients' end", Limit);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _pause.CancelAsync();
+            await Task.WhenAll(_clients).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _pause.Dispose();
+        }
+
+        private async Task AskAsync(int client, CancellationToken pause)
+        {
+            for (var turn = client; !pause.IsCancellationRequested; turn++)
+            {
+                var program = programs[turn % programs.Length];
+                try
+                {
+                    using var response = await program.ChatAsync();
+                    var body = await response.Content.ReadAsStringAsync(CancellationToken.None);
+                    if (response.StatusCode == HttpStatusCode.OK && body.Contains("hello", StringComparison.Ordinal))
+                    {
+                        Interlocked.Increment(ref _served);
+                    }
+                    else
+                    {
+                        _errors.Enqueue($"{(int)response.StatusCode}: {body}");
+                    }
+                }
+                catch (Exception) when (program == programs[^1] && program.HasEnded)
+                {
+                    // Killed on purpose: its clients go to the others.
+                }
+                catch (Exception exception)
+                {
+                    _errors.Enqueue(exception.ToString());
+                }
+            }
+        }
+    }
+}
