@@ -176,10 +176,11 @@ internal sealed class AnswerContent(InProcessCall call) : HttpContent
                 return 0;
             }
 
-            var taken = from.Slice(0, Math.Min(from.Length, to.Length));
+            var length = (int)Math.Min(from.Length, to.Length);
+            var taken = from.Slice(0, length);
             taken.CopyTo(to);
             call.Reader.AdvanceTo(taken.End);
-            return (int)taken.Length;
+            return length;
         }
     }
 }
