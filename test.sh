@@ -30,7 +30,7 @@ dotnet format Functions.sln whitespace --no-restore --verify-no-changes
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
-dotnet tests/bin/Release/net10.0/Roadbalancer.Tests.dll -noLogo "$@" | tee "$log" || status=$?
+dotnet tests/bin/Release/net10.0/Roadbalancer.Tests.dll -noLogo -noColor "$@" | tee "$log" || status=$?
 
 count() { sed -nE "s/.*Total: ([0-9]+), Errors: ([0-9]+), Failed: ([0-9]+), Skipped: ([0-9]+).*/\\$1/p" "$log" | tail -n 1; }
 total=$(count 1)

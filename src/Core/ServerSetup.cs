@@ -45,6 +45,10 @@ internal static class ServerSetup
         {
             kestrel.AddServerHeader = false;
 
+            // Header values pass as bytes: a title in UTF-8 or Latin-1 is the client's and the backend's affair.
+            kestrel.RequestHeaderEncodingSelector = static _ => System.Text.Encoding.Latin1;
+            kestrel.ResponseHeaderEncodingSelector = static _ => System.Text.Encoding.Latin1;
+
             // Bodies are measured by the endpoint, which answers in OpenAI's shape.
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Limits.MaxRequestHeadersTotalSize = ServerHeadLimit;

@@ -18,6 +18,9 @@ internal static partial class HostSetup
 
         logging.AddFilter("Microsoft", LogLevel.Warning);
 
+        // A start that fails is told by the program, in a line; what ends it later is critical.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
+
         // Kestrel reports every answer that is cut off on purpose as a fault; the balancer has told of each by then.
         logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Critical);
         if (host.LogFormat == LogFormat.Json)

@@ -98,7 +98,9 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         }
 
         var continued = BodyEdit.ForContinuation(exchange.Body, exchange.Facts, Lease.Backend, exchange.Path, exchange.Stream.Log.TextOf(DeltaField.Content));
-        return continued.IsEmpty ? null : continued;
+
+        // A bare null would become an empty body: there is a conversion from arrays.
+        return continued.IsEmpty ? default(ReadOnlyMemory<byte>?) : continued;
     }
 
     /// <summary>A stream's limit runs from sending to the first event; with nowhere else to go it is the backend's whole time-out.</summary>
@@ -150,7 +152,8 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         }
 
         var kind = ErrorClassifier.Classify((int)response.StatusCode, body.Span, out var detail);
-        Saved = new SavedAnswer(Lease.Backend.Name, response, body.Span);
+        var retryAfter = RetryAfterReader.Read(response, exchange.Time.GetUtcNow());
+        Saved = new SavedAnswer(Lease.Backend.Name, response, body.Span, retryAfter);
         if (join == JoinMode.Continue && kind is OutcomeKind.CallerFault or OutcomeKind.ContextTooLong)
         {
             kind = OutcomeKind.PrefixRefused;
@@ -159,7 +162,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         return Outcome(kind, detail) with
         {
             Status = (int)response.StatusCode,
-            RetryAfter = RetryAfterReader.Read(response, exchange.Time.GetUtcNow()),
+            RetryAfter = retryAfter,
         };
     }
 

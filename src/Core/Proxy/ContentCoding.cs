@@ -27,20 +27,24 @@ internal static class ContentCoding
     /// <summary>Whether the request's <c>Accept-Encoding</c> takes <paramref name="coding"/> (RFC 9110 §12.5.3; <c>q=0</c> refuses).</summary>
     public static bool IsAccepted(HttpRequest request, string coding)
     {
+        var any = false;
         foreach (var header in request.Headers.AcceptEncoding)
         {
             foreach (var range in header.AsSpan().Split(','))
             {
                 var item = header.AsSpan(range).Trim();
                 var name = item.IndexOf(';') is >= 0 and var at ? item[..at].TrimEnd() : item;
-                if (name.Equals(coding, StringComparison.OrdinalIgnoreCase) || name is "*")
+                if (name.Equals(coding, StringComparison.OrdinalIgnoreCase))
                 {
                     return !IsRefused(item[name.Length..]);
                 }
+
+                // Stands for what is not named, wherever it stands itself.
+                any |= name is "*" && !IsRefused(item[1..]);
             }
         }
 
-        return false;
+        return any;
     }
 
     private static bool IsRefused(ReadOnlySpan<char> parameters)

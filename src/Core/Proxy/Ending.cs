@@ -7,8 +7,10 @@ namespace Roadbalancer.Proxy;
 internal sealed class Ending(Exchange exchange)
 {
     private AttemptOutcome? _last;
+    private AttemptOutcome? _told;
     private SavedAnswer? _saved;
     private SavedAnswer? _tooLong;
+    private TimeSpan? _soonest;
 
     /// <summary>The client has its answer, or is gone.</summary>
     public bool IsOver => _last is { Kind: OutcomeKind.Succeeded or OutcomeKind.ClientLeft };
@@ -26,6 +28,10 @@ internal sealed class Ending(Exchange exchange)
     public void Note(Attempt attempt, in AttemptOutcome outcome)
     {
         _last = outcome;
+
+        // That a model does not exist is told only when no backend could have had it.
+        _told = _told is not null && outcome.Kind == OutcomeKind.ModelAbsent ? _told : outcome;
+        _soonest = outcome.RetryAfter is { } wait && !(wait >= _soonest) ? wait : _soonest;
         _tooLong ??= outcome.Kind == OutcomeKind.ContextTooLong ? attempt.Saved : null;
         if (IsForClients(outcome, attempt.Saved))
         {
@@ -49,12 +55,12 @@ internal sealed class Ending(Exchange exchange)
         }
         else if ((_tooLong ?? _saved) is { } saved)
         {
-            await saved.WriteAsync(exchange);
+            await saved.WriteAsync(exchange, _soonest);
         }
         else
         {
             Trail.Write(exchange, exchange.Http.Response.Headers, backend: null);
-            await (_last is { } last ? ErrorFor(last) : ErrorFor(refusal)).WriteAsync(exchange.Http, exchange.RequestId);
+            await (_told is { } told ? ErrorFor(told) : ErrorFor(refusal)).WriteAsync(exchange.Http, exchange.RequestId);
         }
     }
 

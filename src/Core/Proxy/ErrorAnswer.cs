@@ -81,7 +81,8 @@ internal sealed record ErrorAnswer(int Status, string Type, string Code, string 
         await response.Body.WriteAsync(body, CancellationToken.None);
     }
 
-    private static string Shorten(string text) => text.Length <= 128 ? text : string.Concat(text.AsSpan(0, 128), "…");
+    private static string Shorten(string text) =>
+        text.Length <= 128 ? text : string.Concat(text.AsSpan(0, char.IsHighSurrogate(text[127]) ? 127 : 128), "…");
 
     private void Write(Utf8JsonWriter json, string requestId)
     {

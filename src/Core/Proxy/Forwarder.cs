@@ -26,6 +26,10 @@ internal sealed class Forwarder : IDisposable
             // Names are looked up again now and then, so that a backend that moved is found.
             PooledConnectionLifetime = TimeSpan.FromMinutes(5),
             ConnectCallback = ConnectAsync,
+
+            // As the server reads and writes them: bytes, whatever their charset.
+            RequestHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
+            ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
         },
         disposeHandler: true);
 
@@ -106,9 +110,18 @@ internal sealed class Forwarder : IDisposable
 
         foreach (var (name, value) in backend.Headers)
         {
-            message.Headers.Remove(name);
-            message.Content?.Headers.Remove(name);
+            Remove(message.Headers, name);
+            Remove(message.Content?.Headers, name);
             Add(message, name, value);
+        }
+    }
+
+    /// <summary>A collection throws when it is asked to remove a header of the other kind: asked only for what it has.</summary>
+    private static void Remove(HttpHeaders? headers, string name)
+    {
+        if (headers?.NonValidated.Contains(name) == true)
+        {
+            headers.Remove(name);
         }
     }
 

@@ -72,7 +72,7 @@ internal sealed class ModelsEndpoint(Forwarder forwarder, TimeProvider time) : I
     private async Task<Union> BuildAsync(Pool pool, Union? before, CancellationToken cancellationToken)
     {
         var asked = await Task.WhenAll(pool.Backends.Select(backend => AskAsync(backend, cancellationToken)));
-        var union = new Union(pool, time.GetTimestamp()) { AnyAnswered = Array.Exists(asked, models => models is not null) };
+        var union = new Union(pool, time.GetTimestamp()) { AnyAnswered = pool.Backends.Where((backend, index) => backend.Enabled && asked[index] is not null).Any() };
         for (var index = 0; index < asked.Length; index++)
         {
             var backend = pool.Backends[index];
@@ -93,7 +93,7 @@ internal sealed class ModelsEndpoint(Forwarder forwarder, TimeProvider time) : I
         return union;
     }
 
-    /// <summary>What one backend serves, by id; null when it does not say.</summary>
+    /// <summary>What one backend serves, by id: nothing when it is disabled; null when it does not say.</summary>
     private async Task<Dictionary<string, byte[]>?> AskAsync(Backend backend, CancellationToken cancellationToken)
     {
         if (!backend.Enabled)
@@ -118,8 +118,10 @@ internal sealed class ModelsEndpoint(Forwarder forwarder, TimeProvider time) : I
             using var response = await forwarder.GetAsync(backend, Forwarder.Resolve(backend, "models"), limit.Token);
             return response.IsSuccessStatusCode ? await ReadAsync(response, limit.Token) : null;
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or JsonException or InvalidDataException)
+        catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or JsonException
+            or InvalidDataException or InvalidOperationException)
         {
+            // The last: a name with half a surrogate pair.
             cancellationToken.ThrowIfCancellationRequested();
             return null;
         }

@@ -13,9 +13,12 @@ internal sealed class SavedAnswer
 
     private readonly List<KeyValuePair<string, string>> _headers = [];
     private readonly byte[] _body;
+    private readonly TimeSpan? _retryAfter;
 
-    public SavedAnswer(string backend, HttpResponseMessage response, ReadOnlySpan<byte> body)
+    /// <param name="retryAfter">The wait that <paramref name="response"/> asks for.</param>
+    public SavedAnswer(string backend, HttpResponseMessage response, ReadOnlySpan<byte> body, TimeSpan? retryAfter)
     {
+        _retryAfter = retryAfter;
         Backend = backend;
         Status = (int)response.StatusCode;
         _body = body.ToArray();
@@ -27,7 +30,9 @@ internal sealed class SavedAnswer
 
     public int Status { get; }
 
-    public async Task WriteAsync(Exchange exchange)
+    /// <param name="exchange">Whose client gets it.</param>
+    /// <param name="soonest">The shortest wait that any backend asked for; told in place of a longer one, as that is when asking again is worth it.</param>
+    public async Task WriteAsync(Exchange exchange, TimeSpan? soonest)
     {
         var response = exchange.Http.Response;
         response.StatusCode = Status;
@@ -35,6 +40,12 @@ internal sealed class SavedAnswer
         foreach (var (name, value) in _headers)
         {
             response.Headers[name] = StringValues.Concat(response.Headers[name], value);
+        }
+
+        if (soonest is { } wait && _retryAfter > wait)
+        {
+            response.Headers.Remove("retry-after-ms");
+            response.Headers.RetryAfter = Math.Max(1, (long)Math.Ceiling(wait.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         }
 
         Trail.Write(exchange, response.Headers, Backend);

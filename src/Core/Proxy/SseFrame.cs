@@ -54,18 +54,20 @@ internal readonly struct SseFrame
     public static byte[] JoinData(ReadOnlySpan<byte> frame)
     {
         var joined = new MemoryStream();
+        var isFirst = true;
         foreach (var range in frame.Split((byte)'\n'))
         {
             var line = frame[range];
             line = line is [.., (byte)'\r'] ? line[..^1] : line;
             if (ValueOf(line, "data"u8) is { } value)
             {
-                if (joined.Length > 0)
+                if (!isFirst)
                 {
                     joined.WriteByte((byte)'\n');
                 }
 
                 joined.Write(line[value..]);
+                isFirst = false;
             }
         }
 

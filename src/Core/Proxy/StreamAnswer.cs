@@ -57,7 +57,11 @@ internal sealed class StreamAnswer(
                     {
                         return null;
                     }
+                }
 
+                if (_filter.HasBegun || _filter.HasMatched)
+                {
+                    // Under way: what comes next, or what is said again, may take long; only silence ends it.
                     Clock.Arm(Backend.StreamIdleTimeout, OutcomeKind.StreamStalled);
                 }
             }
@@ -172,7 +176,7 @@ internal sealed class StreamAnswer(
             return null;
         }
 
-        return WithUsage(_filter.HasBegun
+        return WithUsage(_filter.HasBegun || _filter.HasMatched
             ? Outcome(OutcomeKind.StreamBroken, "ended without finish_reason")
             : Outcome(OutcomeKind.StreamMalformed, "ended without content"));
     }

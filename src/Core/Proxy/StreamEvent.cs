@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Roadbalancer.Proxy;
 
@@ -24,8 +25,8 @@ internal struct StreamEvent
     /// <summary>The API's own last event (responses).</summary>
     public bool IsTerminal { get; private set; }
 
-    /// <summary>How many choices have their <c>finish_reason</c> in this event.</summary>
-    public int FinishedChoices { get; private set; }
+    /// <summary>The choices that have their <c>finish_reason</c> in this event, one bit each (as in <see cref="DeltaLog"/> the 129th counts as the first).</summary>
+    public UInt128 Finished { get; private set; }
 
     /// <summary>It carries something that a <see cref="DeltaLog"/> cannot hold, so a stream with it cannot be joined inside it.</summary>
     public bool IsOpaque { get; private set; }
@@ -60,8 +61,9 @@ internal struct StreamEvent
             streamEvent.ReadTop(ref reader, shape, log);
             return !reader.Read();
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
         {
+            // The latter: half a surrogate pair in a name that is compared.
             return false;
         }
     }
@@ -215,6 +217,7 @@ internal struct StreamEvent
         var choice = 0;
         Utf8JsonReader delta = default;
         var hasDelta = false;
+        var isFinished = false;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             if (reader.ValueTextEquals("delta"u8) || reader.ValueTextEquals("text"u8))
@@ -233,7 +236,7 @@ internal struct StreamEvent
             else if (reader.ValueTextEquals("finish_reason"u8))
             {
                 reader.Read();
-                FinishedChoices += reader.TokenType == JsonTokenType.String ? 1 : 0;
+                isFinished = reader.TokenType == JsonTokenType.String;
                 reader.Skip();
             }
             else if (reader.ValueTextEquals("logprobs"u8))
@@ -249,6 +252,7 @@ internal struct StreamEvent
             }
         }
 
+        Finished |= isFinished ? UInt128.One << choice : 0;
         if (hasDelta && delta.TokenType == JsonTokenType.String)
         {
             AddText(ref delta, log, choice, DeltaField.Content, 0);
@@ -303,11 +307,15 @@ internal struct StreamEvent
         {
             HasContent = true;
             var ordinal = 0;
+            var hasId = false;
+            var textsBefore = Texts;
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {
                 var isIndex = reader.ValueTextEquals("index"u8);
                 var isFunction = reader.ValueTextEquals("function"u8);
+                var isId = reader.ValueTextEquals("id"u8);
                 reader.Read();
+                hasId |= isId && reader.TokenType == JsonTokenType.String;
                 if (isIndex && reader.TokenType == JsonTokenType.Number && reader.TryGetInt32(out var index))
                 {
                     ordinal = index & 0x1F;
@@ -321,6 +329,9 @@ internal struct StreamEvent
                     reader.Skip();
                 }
             }
+
+            // A call that is announced without a word of it: the log would not know that the client has it.
+            IsOpaque |= hasId && Texts == textsBefore;
         }
     }
 
@@ -353,6 +364,13 @@ internal struct StreamEvent
         HasContent = true;
         Texts++;
         Text = Range(ref reader);
+        if (!Utf8.IsValid(reader.ValueSpan))
+        {
+            // The reader lets it pass; what is written anew from the log must not.
+            IsOpaque = true;
+            return;
+        }
+
         if (!reader.ValueIsEscaped)
         {
             log.Append(choice, field, ordinal, reader.ValueSpan);

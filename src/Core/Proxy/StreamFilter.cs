@@ -31,12 +31,16 @@ internal sealed class StreamFilter(ClientStream client, JoinMode join) : IDispos
     private bool _joined = join == JoinMode.None;
     private bool _committed;
     private bool _opaque;
-    private byte[]? _id;
-    private byte[]? _created;
-    private byte[]? _model;
+    private UInt128 _finished;
+    private byte[] _id = [];
+    private byte[] _created = [];
+    private byte[] _model = [];
 
     /// <summary>The answer (or, joined, its new part) has begun: text, a tool call or a <c>finish_reason</c> has passed.</summary>
     public bool HasBegun { get; private set; }
+
+    /// <summary>A replay has said some of what the client has.</summary>
+    public bool HasMatched => _replayed > 0;
 
     /// <summary>An error event came; nothing after it is read.</summary>
     public bool HasError { get; private set; }
@@ -52,7 +56,8 @@ internal sealed class StreamFilter(ClientStream client, JoinMode join) : IDispos
 
     public bool IsTerminal { get; private set; }
 
-    public int FinishedChoices { get; private set; }
+    /// <summary>Choices whose <c>finish_reason</c> has passed; one that comes twice counts once.</summary>
+    public int FinishedChoices => (int)UInt128.PopCount(_finished);
 
     /// <summary>Events that were dropped because they were not JSON.</summary>
     public int Malformed { get; private set; }
@@ -64,7 +69,7 @@ internal sealed class StreamFilter(ClientStream client, JoinMode join) : IDispos
     /// <summary>The answer says of itself that it is whole.</summary>
     public bool IsComplete => client.Shape switch
     {
-        ApiShape.Chat or ApiShape.Completion => FinishedChoices >= client.Choices,
+        ApiShape.Chat or ApiShape.Completion => FinishedChoices >= Math.Min(client.Choices, 128),
         ApiShape.Responses => IsTerminal,
         _ => true,
     };
@@ -110,12 +115,12 @@ internal sealed class StreamFilter(ClientStream client, JoinMode join) : IDispos
         client.Started = true;
         client.Log.Add(_pending);
         client.IsOpaque |= _opaque;
-        client.FinishedChoices += FinishedChoices;
+        client.FinishedChoices = FinishedChoices;
         if (join == JoinMode.None)
         {
-            client.Id = _id ?? [];
-            client.Created = _created ?? [];
-            client.Model = _model ?? [];
+            client.Id = _id;
+            client.Created = _created;
+            client.Model = _model;
         }
     }
 
@@ -182,7 +187,8 @@ internal sealed class StreamFilter(ClientStream client, JoinMode join) : IDispos
                 return;
             }
 
-            var says = _event.Length > overlap || streamEvent.FinishedChoices > 0 || (overlap == 0 && streamEvent.HasContent);
+            var isCaughtUp = join == JoinMode.Continue || _replayed == client.Log.Length;
+            var says = _event.Length > overlap || streamEvent.Finished != 0 || (overlap == 0 && streamEvent.HasContent && isCaughtUp);
             if (!says)
             {
                 _channel = _event.Channel;
@@ -222,7 +228,7 @@ internal sealed class StreamFilter(ClientStream client, JoinMode join) : IDispos
         }
 
         _replayed += overlap;
-        return streamEvent.FinishedChoices == 0 || overlap == left.Length;
+        return streamEvent.Finished == 0 || overlap == left.Length;
     }
 
     private bool TryEmitJoined(ReadOnlySpan<byte> bytes, int jsonStart, in StreamEvent streamEvent, int overlap, IBufferWriter<byte> output)
@@ -268,9 +274,9 @@ internal sealed class StreamFilter(ClientStream client, JoinMode join) : IDispos
     private void Note(ReadOnlySpan<byte> bytes, int jsonStart, in StreamEvent streamEvent, int overlap)
     {
         _channel = _event.Channel;
-        HasBegun |= streamEvent.HasContent || streamEvent.FinishedChoices > 0 || streamEvent.IsTerminal || client.Shape == ApiShape.Other;
+        HasBegun |= streamEvent.HasContent || streamEvent.Finished != 0 || streamEvent.IsTerminal || client.Shape == ApiShape.Other;
         IsTerminal |= streamEvent.IsTerminal;
-        FinishedChoices += streamEvent.FinishedChoices;
+        _finished |= streamEvent.Finished;
         var log = _committed ? client.Log : _pending;
         if (overlap > 0)
         {
@@ -281,22 +287,29 @@ internal sealed class StreamFilter(ClientStream client, JoinMode join) : IDispos
         if (_committed)
         {
             client.IsOpaque |= streamEvent.IsOpaque;
-            client.FinishedChoices += streamEvent.FinishedChoices;
+            client.FinishedChoices = FinishedChoices;
         }
         else
         {
             _opaque |= streamEvent.IsOpaque;
         }
 
-        if (_id is null && join == JoinMode.None && jsonStart >= 0)
+        if (join == JoinMode.None && jsonStart >= 0)
         {
-            _id = Copy(bytes, jsonStart, streamEvent.Id);
-            _created = Copy(bytes, jsonStart, streamEvent.Created);
-            _model = Copy(bytes, jsonStart, streamEvent.Model);
+            Keep(ref _id, bytes, jsonStart, streamEvent.Id);
+            Keep(ref _created, bytes, jsonStart, streamEvent.Created);
+            Keep(ref _model, bytes, jsonStart, streamEvent.Model);
         }
     }
 
-    private static byte[] Copy(ReadOnlySpan<byte> bytes, int jsonStart, TokenRange range) => bytes.Slice(jsonStart + range.Start, range.Length).ToArray();
+    /// <summary>The first value that says something: Azure's first event has an empty <c>id</c>, an empty <c>model</c> and <c>0</c> for <c>created</c>.</summary>
+    private static void Keep(ref byte[] kept, ReadOnlySpan<byte> bytes, int jsonStart, TokenRange range)
+    {
+        if (kept.Length <= 2 && range.Length > kept.Length)
+        {
+            kept = bytes.Slice(jsonStart + range.Start, range.Length).ToArray();
+        }
+    }
 
     private static void Emit(ReadOnlySpan<byte> bytes, IBufferWriter<byte> output, bool when)
     {

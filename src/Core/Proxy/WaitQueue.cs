@@ -8,7 +8,7 @@ internal readonly record struct Acquisition(Lease? Lease, Refusal Refusal);
 
 /// <summary>
 /// Lets requests wait for a backend that is full or parked, first come first served, instead of failing them. Requests that want the same
-/// model and tags form a lane; only a lane's first waiter asks the store, when a place was given back here, when a parked backend comes
+/// model and tags of the same backends form a lane; only a lane's first waiter asks the store, when a place was given back here, when a parked backend comes
 /// free, or after <see cref="Poll"/> (places given back by other instances are not announced).
 /// </summary>
 internal sealed class WaitQueue(IBalancerState state, TimeProvider time)
@@ -117,8 +117,13 @@ internal sealed class WaitQueue(IBalancerState state, TimeProvider time)
 
     private static string LaneOf(in AcquireRequest request) =>
         request.Only is >= 0 ? "=" + request.Pool.Backends[request.Only.Value].Name
-        : request.Tags is { Length: > 0 } tags ? request.Model + "\n" + string.Join('\n', tags)
-        : request.Model ?? "";
+        : request.Tags is { Length: > 0 } tags ? request.Model + "\n" + string.Join('\n', tags) + Without(request)
+        : request.Model + Without(request);
+
+    /// <summary>A retry may not use every backend: whoever may must not wait behind it.</summary>
+    private static string Without(AcquireRequest request) => request.Excluded.IsEmpty
+        ? ""
+        : "\n-" + string.Join("\n-", request.Pool.Backends.Where((_, index) => request.Excluded.Contains(index)));
 
     private async ValueTask<Refusal> WhyAsync(AcquireRequest request, CancellationToken cancellationToken) =>
         Refusal.Of(request, await state.ReadAsync(request.Pool.Name, cancellationToken));
