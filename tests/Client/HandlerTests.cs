@@ -47,6 +47,22 @@ public class HandlerTests
         Assert.Equal("one", seen.Header("X-Mine"));
     }
 
+    [Theory]
+    [InlineData("a\nb")]
+    [InlineData("語")]
+    public async Task Send_HeaderThatCannotBeSent_ThrowsAndBlamesNobody(string value)
+    {
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("hi"));
+        await using var balancer = Balancers.Over(upstream);
+        using var http = new HttpMessageInvoker(balancer.CreateHandler());
+        using var request = new HttpRequestMessage(HttpMethod.Get, "http://x/v1/things");
+        request.Headers.TryAddWithoutValidation("X-Mine", value);
+
+        await Assert.ThrowsAsync<HttpRequestException>(() => http.SendAsync(request, Token));
+
+        Assert.Equal(0, balancer.GetStats().TotalRequests);
+    }
+
     [Fact]
     public async Task Send_SameContentTwice_SendsItWholeBothTimes()
     {

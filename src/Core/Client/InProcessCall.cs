@@ -229,6 +229,14 @@ internal sealed class InProcessCall : IHttpResponseFeature, IHttpResponseBodyFea
         foreach (var (name, values) in from)
         {
             to[name] = values.Count == 1 ? new StringValues(values.ToString()) : new StringValues([.. values]);
+            foreach (var value in values)
+            {
+                // No server would ever let these through to the endpoint, where they would be taken for a backend's fault.
+                if (value.AsSpan().IndexOfAnyExceptInRange('\u0001', '\u00ff') >= 0 || value.AsSpan().IndexOfAny('\r', '\n') >= 0)
+                {
+                    throw new HttpRequestException($"The value of the header '{name}' cannot be sent.");
+                }
+            }
         }
     }
 
