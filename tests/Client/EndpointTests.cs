@@ -36,9 +36,21 @@ public class EndpointTests
     {
         var endpoint = new Endpoint("http://x")
         {
-            Name = "n", ApiKey = "k", Headers = new Dictionary<string, string>(), Query = "a=b", MaxConnections = 1, Tags = [], ModelName = "m",
-            Models = new Dictionary<string, string>(), MaxTokens = 1, Temperature = 1, HealthPath = "p", Timeout = TimeSpan.FromSeconds(1),
-            ConnectTimeout = TimeSpan.FromSeconds(1), FirstTokenTimeout = TimeSpan.FromSeconds(1), StreamIdleTimeout = TimeSpan.FromSeconds(1),
+            Name = "n",
+            ApiKey = "k",
+            Headers = new Dictionary<string, string>(),
+            Query = "a=b",
+            MaxConnections = 1,
+            Tags = [],
+            ModelName = "m",
+            Models = new Dictionary<string, string>(),
+            MaxTokens = 1,
+            Temperature = 1,
+            HealthPath = "p",
+            Timeout = TimeSpan.FromSeconds(1),
+            ConnectTimeout = TimeSpan.FromSeconds(1),
+            FirstTokenTimeout = TimeSpan.FromSeconds(1),
+            StreamIdleTimeout = TimeSpan.FromSeconds(1),
         };
 
         Assert.Equal(BackendTable.Keys.Order(), endpoint.ToNode().Entries.Select(entry => entry.Key).Order());
@@ -154,8 +166,11 @@ public class EndpointTests
         await using var balancer = LoadBalancer.FromEnv(
             new Dictionary<string, string>
             {
-                ["LLM_ENDPOINTS"] = $"{one.BaseUrl},http://127.0.0.1:1", ["LLM_STRATEGY"] = "weighted", ["LLM_WEIGHTS"] = "1,0",
-                ["LLM_HEALTH_CHECK"] = "false", ["ROADBALANCER_API_KEYS"] = "clients-only",
+                ["LLM_ENDPOINTS"] = $"{one.BaseUrl},http://127.0.0.1:1",
+                ["LLM_STRATEGY"] = "weighted",
+                ["LLM_WEIGHTS"] = "1,0",
+                ["LLM_HEALTH_CHECK"] = "false",
+                ["ROADBALANCER_API_KEYS"] = "clients-only",
             }, null);
 
         var result = await balancer.ChatAsync([new("user", "Hello")], cancellationToken: Token);
@@ -241,7 +256,9 @@ public class EndpointTests
     {
         var configuration = new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?>
         {
-            ["LLM_ENDPOINTS"] = "http://127.0.0.1:1", ["LLM_HEALTH_CHECK"] = "false", ["PORT"] = "not one",
+            ["LLM_ENDPOINTS"] = "http://127.0.0.1:1",
+            ["LLM_HEALTH_CHECK"] = "false",
+            ["PORT"] = "not one",
         }).Build();
         await using var services = new ServiceCollection().AddRoadbalancer(configuration).BuildServiceProvider();
 

@@ -42,39 +42,39 @@ public sealed partial class ReadmeTests : IAsyncLifetime
     }
 
     [Fact]
-    public Task QuickStart_Runs() => ReadmeExamples.QuickStart(Url(0), Url(1));
+    public Task QuickStart_SimulatedEndpoints_Runs() => ReadmeExamples.QuickStart(Url(0), Url(1));
 
     [Fact]
-    public Task Handler_Runs() => WithBalancer(ReadmeExamples.Handler);
+    public Task Handler_SimulatedEndpoints_Runs() => WithBalancer(ReadmeExamples.Handler);
 
     [Fact]
-    public Task Stream_Runs() => WithBalancer(ReadmeExamples.Stream);
+    public Task Stream_SimulatedEndpoints_Runs() => WithBalancer(ReadmeExamples.Stream);
 
     [Fact]
-    public Task Tools_Runs() => WithBalancer(ReadmeExamples.Tools);
+    public Task Tools_SimulatedEndpoints_Runs() => WithBalancer(ReadmeExamples.Tools);
 
     [Fact]
-    public Task Embed_Runs() => WithBalancer(ReadmeExamples.Embed);
+    public Task Embed_SimulatedEndpoints_Runs() => WithBalancer(ReadmeExamples.Embed);
 
     [Fact]
-    public Task Synchronous_Runs() => WithBalancer(balancer => Task.Run(() => ReadmeExamples.Synchronous(balancer), Token));
+    public Task Synchronous_SimulatedEndpoints_Runs() => WithBalancer(balancer => Task.Run(() => ReadmeExamples.Synchronous(balancer), Token));
 
     [Fact]
-    public Task Endpoints_Runs() => WithBalancer(balancer =>
+    public Task Endpoints_SimulatedEndpoints_Runs() => WithBalancer(balancer =>
     {
         Examples().Endpoints(balancer);
         return Task.CompletedTask;
     });
 
     [Fact]
-    public Task Stats_Runs() => WithBalancer(balancer =>
+    public Task Stats_SimulatedEndpoints_Runs() => WithBalancer(balancer =>
     {
         ReadmeExamples.Stats(balancer);
         return Task.CompletedTask;
     });
 
     [Fact]
-    public async Task Settings_Runs()
+    public async Task Settings_SimulatedEndpoints_Runs()
     {
         // No other test reads a variable of this name.
         Environment.SetEnvironmentVariable("AZURE_KEY", "key");
@@ -82,7 +82,7 @@ public sealed partial class ReadmeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task FromConfig_Runs()
+    public async Task FromConfig_SimulatedEndpoints_Runs()
     {
         var folder = Directory.CreateTempSubdirectory("roadbalancer-readme-");
         var file = Path.Combine(folder.FullName, "config.yaml");
@@ -98,7 +98,7 @@ public sealed partial class ReadmeTests : IAsyncLifetime
     }
 
     [Fact]
-    public Task Services_Runs() => ReadmeExamples.Services(
+    public Task Services_SimulatedEndpoints_Runs() => ReadmeExamples.Services(
         new ConfigurationBuilder().AddInMemoryCollection(new Dictionary<string, string?> { ["Roadbalancer:Endpoints:0:Url"] = Url(0) }).Build());
 
     private static string AsWritten(string code, int indent)
