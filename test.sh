@@ -17,6 +17,7 @@ need() { # need COMMAND PACKAGE: a Debian package, unless its command is there
 
 need node nodejs
 need npm npm
+need curl curl
 if ! cmp -s tests/node/package-lock.json tests/node/node_modules/.installed-lock.json; then
   echo "installing the npm packages of tests/node"
   npm ci --prefix tests/node --no-audit --no-fund --silent

@@ -8,7 +8,7 @@ namespace Roadbalancer.Tests.Faults;
 /// <summary>The class table's rows for faults that show before anything has gone to the client.</summary>
 internal static class FaultRows
 {
-    private static readonly TimeSpan Short = TimeSpan.FromMilliseconds(300);
+    private static readonly TimeSpan Short = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan QuotaPark = TimeSpan.FromSeconds(200);
 
     /// <summary>By name.</summary>

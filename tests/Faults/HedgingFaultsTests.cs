@@ -18,7 +18,7 @@ public sealed class HedgingFaultsTests
         Assert.Equal((200, "b", "2"), (heard.Status, heard.Backend, heard.Attempts));
         Assert.Equal("a;superseded, b;answering", heard.Trail);
         await Await.For(stage.A.Requests[0].Left, "the loser to be cancelled");
-        Assert.True(stage.A.Gap(stage.A.Requests[0], stage.B.Requests[0]) >= TimeSpan.FromMilliseconds(200));
+        Assert.True(stage.A.Gap(stage.A.Requests[0], stage.B.Requests[0]) >= TimeSpan.FromSeconds(1));
         Assert.Equal((0, 0), (await stage.FailuresAsync("a"), await stage.FailuresAsync("b")));
     }
 
@@ -74,7 +74,7 @@ public sealed class HedgingFaultsTests
     public async Task Chat_ShareOfHedgesUsedUp_NoSecond()
     {
         await using var stage = await Stage.PeersAsync(
-            Scripts.Hang, Scripts.Chat("All is well"), options => Hedged(options) with { HedgeRatio = 0.05 }, (_, backend) => backend with { Timeout = TimeSpan.FromMilliseconds(600) });
+            Scripts.Hang, Scripts.Chat("All is well"), options => Hedged(options) with { HedgeRatio = 0.05 }, (_, backend) => backend with { Timeout = TimeSpan.FromSeconds(4) });
 
         var heard = await stage.AskAsync();
 
@@ -86,7 +86,7 @@ public sealed class HedgingFaultsTests
     public async Task Files_FirstIsSlow_NeverSentTwice()
     {
         await using var stage = await Stage.PeersAsync(
-            Scripts.Hang, Scripts.Respond(200, "{}"), Hedged, (_, backend) => backend with { Timeout = TimeSpan.FromMilliseconds(600) });
+            Scripts.Hang, Scripts.Respond(200, "{}"), Hedged, (_, backend) => backend with { Timeout = TimeSpan.FromSeconds(4) });
 
         var heard = await stage.PostAsync("/v1/files", "{}");
 
@@ -94,5 +94,5 @@ public sealed class HedgingFaultsTests
         Assert.Empty(stage.B.Requests);
     }
 
-    private static BalancerOptions Hedged(BalancerOptions options) => options with { HedgeAfter = TimeSpan.FromMilliseconds(200), HedgeRatio = 1 };
+    private static BalancerOptions Hedged(BalancerOptions options) => options with { HedgeAfter = TimeSpan.FromSeconds(2), HedgeRatio = 1 };
 }

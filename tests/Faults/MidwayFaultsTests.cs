@@ -173,7 +173,7 @@ public sealed class MidwayFaultsTests
     }
 
     private static Backend Impatient(int index, Backend backend) =>
-        index == 0 ? backend with { StreamIdleTimeout = TimeSpan.FromMilliseconds(300) } : backend;
+        index == 0 ? backend with { StreamIdleTimeout = TimeSpan.FromSeconds(2) } : backend;
 
     private static int AttemptsAtOne(string row) => _breaks[row].Kind == OutcomeKind.StreamStalled ? 1 : 2;
 

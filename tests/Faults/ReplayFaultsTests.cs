@@ -115,8 +115,8 @@ public sealed class ReplayFaultsTests
     {
         var pieces = Enumerable.Range(0, 30).Select(number => $"{number} ").ToArray();
         await using var stage = await Stage.ThreeAsync(
-            Streams.Cut("a", pieces[..29]), Paced("b", pieces, TimeSpan.FromMilliseconds(20)), Scripts.Status(500),
-            shape: (name, backend) => name == "b" ? backend with { FirstTokenTimeout = TimeSpan.FromMilliseconds(1200) } : backend);
+            Streams.Cut("a", pieces[..29]), Paced("b", pieces, TimeSpan.FromMilliseconds(30)), Scripts.Status(500),
+            shape: (name, backend) => name == "b" ? backend with { FirstTokenTimeout = TimeSpan.FromSeconds(2) } : backend);
 
         (await stage.AskAsync(stream: true)).IsWholeStream(string.Concat(pieces));
     }
@@ -126,7 +126,7 @@ public sealed class ReplayFaultsTests
     {
         await using var stage = await Stage.ThreeAsync(
             Streams.Cut("a", "All", " is"), Scripts.StreamThen(Streams.Begin("b", "All"), connection => connection.HangAsync()), Streams.Whole("c", "All is well"),
-            shape: (name, backend) => name == "b" ? backend with { StreamIdleTimeout = TimeSpan.FromMilliseconds(300) } : backend);
+            shape: (name, backend) => name == "b" ? backend with { StreamIdleTimeout = TimeSpan.FromSeconds(2) } : backend);
 
         (await stage.AskAsync(stream: true)).IsWholeStream("All is well");
         Assert.Equal((1, 0), (await stage.FailuresAsync("b"), await stage.FailuresAsync("c")));
@@ -171,7 +171,7 @@ public sealed class ReplayFaultsTests
             Scripts.StreamThen(Streams.Begin("a", "All"), connection => connection.HangAsync()),
             Streams.Whole("b", "Something else"),
             options => options with { StreamRecovery = Roadbalancer.Options.StreamRecovery.Buffer },
-            (index, backend) => index == 0 ? backend with { StreamIdleTimeout = TimeSpan.FromMilliseconds(300) } : backend);
+            (index, backend) => index == 0 ? backend with { StreamIdleTimeout = TimeSpan.FromSeconds(2) } : backend);
 
         var heard = await stage.AskAsync(stream: true);
 

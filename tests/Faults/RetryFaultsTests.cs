@@ -119,7 +119,7 @@ public sealed class RetryFaultsTests
     [Fact]
     public async Task Chat_TotalTimeout_504AndTheUpstreamIsFreed()
     {
-        await using var stage = await Stage.AloneAsync(Scripts.Hang, options => options with { TotalTimeout = TimeSpan.FromMilliseconds(800) });
+        await using var stage = await Stage.AloneAsync(Scripts.Hang, options => options with { TotalTimeout = TimeSpan.FromSeconds(2) });
 
         var heard = await stage.AskAsync();
 
@@ -132,7 +132,7 @@ public sealed class RetryFaultsTests
     public async Task Chat_TotalTimeoutMidway_ErrorEvent()
     {
         await using var stage = await Stage.PeersAsync(
-            Scripts.StreamThen(Streams.Begin("a", "All"), connection => connection.HangAsync()), Scripts.Chat(Good), options => options with { TotalTimeout = TimeSpan.FromSeconds(2) });
+            Scripts.StreamThen(Streams.Begin("a", "All"), connection => connection.HangAsync()), Scripts.Chat(Good), options => options with { TotalTimeout = TimeSpan.FromSeconds(4) });
 
         (await stage.AskAsync(stream: true)).IsBrokenStream("deadline_reached");
         Assert.Empty(stage.B.Requests);

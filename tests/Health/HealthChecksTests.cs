@@ -82,6 +82,7 @@ public sealed class HealthChecksTests : IAsyncLifetime
         await dead.KillAsync();
         await StartAsync(options => options with { Backends = [new Backend { Name = "dead", BaseUrl = dead.BaseUrl }, .. options.Backends] });
         await ProbesAsync(1);
+        await Await.For(SettledAsync("dead"), "the dead one's probe is settled");
         Assert.Equal(1, (await _state.ReadAsync(Pool.DefaultName, CancellationToken.None)).For("dead").Vitals.ConsecutiveFailures);
     }
 
@@ -93,6 +94,19 @@ public sealed class HealthChecksTests : IAsyncLifetime
         await _checks.StartAsync(TestContext.Current.CancellationToken);
     }
 
-    /// <summary>That many have come, and the checks sleep again.</summary>
-    private Task ProbesAsync(int count) => Await.Until(() => _upstream.Probes.Count == count && _time.Waiting == 1, $"probe {count} is over");
+    /// <summary>That many have come, the last is settled, and the checks sleep again. A probe under way has a timer too, so the sleep alone tells nothing.</summary>
+    private async Task ProbesAsync(int count)
+    {
+        await Await.Until(() => _upstream.Probes.Count == count, $"probe {count} comes");
+        await Await.For(SettledAsync("a"), $"probe {count} is settled");
+        await Await.Until(() => _time.Waiting == 1, "the checks sleep");
+    }
+
+    private async Task SettledAsync(string backend)
+    {
+        while ((await _state.ReadAsync(Pool.DefaultName, CancellationToken.None)).For(backend).Totals.LastCheckAtUnixMs != _time.GetUtcNow().ToUnixTimeMilliseconds())
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, TestContext.Current.CancellationToken);
+        }
+    }
 }

@@ -5,6 +5,20 @@ namespace Roadbalancer.Tests.Proxy;
 
 public sealed class RequestReaderTests
 {
+    [Theory]
+    [InlineData("""{"prompt":"one"}""", 1)]
+    [InlineData("""{"prompt":[]}""", 1)]
+    [InlineData("""{"prompt":null}""", 1)]
+    [InlineData("""{"prompt":[1,2,3]}""", 1)]
+    [InlineData("""{"prompt":["one"]}""", 1)]
+    [InlineData("""{"n":2,"prompt":["one","two","three"]}""", 3)]
+    [InlineData("""{"prompt":[[1,2],[3]],"n":2}""", 2)]
+    public void TryRead_Prompts_AreCounted(string body, int expected)
+    {
+        Assert.True(RequestReader.TryRead(System.Text.Encoding.UTF8.GetBytes(body), "completions", "application/json", out var facts, out _));
+        Assert.Equal(expected, facts.Prompts);
+    }
+
     [Fact]
     public void TryRead_ChatRequest_FindsEveryFact()
     {

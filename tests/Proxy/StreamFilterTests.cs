@@ -110,6 +110,24 @@ public sealed class StreamFilterTests
     }
 
     [Fact]
+    public void IsComplete_TwoPromptsOfACompletion_NeedsBothFinishReasons()
+    {
+        var facts = new RequestFacts { Prompts = 2 };
+        using var exchange = new Exchange(new Microsoft.AspNetCore.Http.DefaultHttpContext(), Support.Pools.Of(Support.Pools.Backend("a")), TimeProvider.System)
+        {
+            Path = "completions",
+            Facts = facts,
+            Shape = ApiShape.Completion,
+            RequestId = "r",
+        };
+        using var filter = new StreamFilter(exchange.Stream, JoinMode.None);
+        Drive(filter, [Event("""{"choices":[{"text":"a","index":0,"finish_reason":"stop"}]}""")], ends: false);
+        Assert.False(filter.IsComplete);
+        Drive(filter, [Event("""{"choices":[{"text":"b","index":1,"finish_reason":"stop"}]}""")], ends: false);
+        Assert.True(filter.IsComplete);
+    }
+
+    [Fact]
     public void Pass_Usage_IsNoted()
     {
         using var client = new ClientStream(ApiShape.Chat, 1);

@@ -74,7 +74,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <summary>SIGTERM, as an operator or a platform stops it.</summary>
     public void Terminate()
     {
-        using var kill = Process.Start(new ProcessStartInfo("kill", ["-TERM", Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]));
+        using var kill = Process.Start(new ProcessStartInfo("bash", ["-c", "kill -TERM " + Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]));
     }
 
     public async ValueTask DisposeAsync()

@@ -52,6 +52,9 @@ internal sealed class ScriptedUpstream : IAsyncDisposable
     /// </summary>
     public UpstreamScript? ProbeScript { get => _probeScript; set => _probeScript = value; }
 
+    /// <summary>Whether requests and probes are kept; false for a run so long that they would fill the memory. Default true.</summary>
+    public bool Keeps { get; set; } = true;
+
     /// <summary>Every request in the order of arrival, without the probes.</summary>
     public IReadOnlyList<UpstreamRequest> Requests => Volatile.Read(ref _requests);
 
@@ -246,11 +249,11 @@ internal sealed class ScriptedUpstream : IAsyncDisposable
                 Connection = connection,
                 ArrivedAt = _time.GetTimestamp(),
             };
-            if (IsProbe(request))
+            if (Keeps && IsProbe(request))
             {
                 _probes = _probes.Add(request);
             }
-            else
+            else if (Keeps)
             {
                 _requests = _requests.Add(request);
             }

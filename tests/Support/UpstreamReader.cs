@@ -94,6 +94,12 @@ internal sealed class UpstreamReader(PipeReader reader)
 
     private async Task<byte[]> ReadExactlyAsync(int count, CancellationToken cancellationToken)
     {
+        if (count == 0)
+        {
+            // The pipe would wait for the next request's first byte.
+            return [];
+        }
+
         var result = await reader.ReadAtLeastAsync(count, cancellationToken);
         if (result.Buffer.Length < count)
         {

@@ -51,6 +51,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
             }
             else if (join != JoinMode.None)
             {
+                // Nothing of it could be joined to the stream that the client has.
                 return Outcome(OutcomeKind.StreamMalformed, "not a stream") with { Status = (int)_response.StatusCode };
             }
         }

@@ -5,7 +5,7 @@ internal sealed class ClientStream(ApiShape shape, int choices) : IDisposable
 {
     public ApiShape Shape { get; } = shape;
 
-    /// <summary>How many choices the request asked for; each needs its <c>finish_reason</c>.</summary>
+    /// <summary>How many choices the request asked for, over all of its prompts; each needs its <c>finish_reason</c>.</summary>
     public int Choices { get; } = choices;
 
     /// <summary>The text that has gone out.</summary>

@@ -15,12 +15,11 @@ internal sealed class Ending(Exchange exchange)
     /// <summary>The client has its answer, or is gone.</summary>
     public bool IsOver => _last is { Kind: OutcomeKind.Succeeded or OutcomeKind.ClientLeft };
 
-    /// <summary>Neither answered nor at fault itself: what operators want to hear about.</summary>
-    public bool IsLost => _last is not
+    /// <summary>Neither answered nor at fault itself (a request whose answer had begun was not): what operators want to hear about.</summary>
+    public bool IsLost => !IsOver && (exchange.HasStarted || _last is not
     {
-        Kind: OutcomeKind.Succeeded or OutcomeKind.ClientLeft or OutcomeKind.CallerFault
-        or OutcomeKind.ContextTooLong or OutcomeKind.ContentFiltered
-    };
+        Kind: OutcomeKind.CallerFault or OutcomeKind.ContextTooLong or OutcomeKind.ContentFiltered
+    });
 
     /// <summary>The last outcome's name, or <c>refused</c> when no backend took the request.</summary>
     public string Name => _last is { } last ? Trail.NameOf(last.Kind) : "refused";

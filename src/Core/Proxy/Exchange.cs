@@ -51,7 +51,7 @@ internal sealed class Exchange(HttpContext http, Pool pool, TimeProvider time) :
     public List<AttemptRecord> Attempts { get; } = new(1);
 
     /// <summary>What this client has of a streamed answer.</summary>
-    public ClientStream Stream => _stream ??= new ClientStream(Shape, Facts.Choices);
+    public ClientStream Stream => _stream ??= new ClientStream(Shape, (int)Math.Min(int.MaxValue, Facts.Choices * (Shape == ApiShape.Completion ? Facts.Prompts : 1L)));
 
     /// <summary>Anything of an answer has gone to the client.</summary>
     public bool HasStarted => Http.Response.HasStarted || _stream is { Started: true };

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Frozen;
 using Microsoft.Extensions.Primitives;
 using Roadbalancer.Backends;
@@ -12,6 +13,9 @@ internal static class HeaderRules
     [
         "Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "HTTP2-Settings",
     ];
+
+    private static readonly SearchValues<char> _controls =
+        SearchValues.Create([.. Enumerable.Range(0, ' ').Where(code => code != '\t').Append(0x7F).Select(code => (char)code)]);
 
     private static readonly FrozenSet<string> _credentials =
         FrozenSet.Create(StringComparer.OrdinalIgnoreCase, "Authorization", "api-key", "x-api-key");
@@ -76,6 +80,9 @@ internal static class HeaderRules
 
     /// <summary>Whether a backend's header may go to the client. What <c>Connection</c> names does not, either: see <see cref="IsNamedBy"/>.</summary>
     public static bool PassesToClient(string name) => !_keptFromClients.Contains(name);
+
+    /// <summary>Whether the server can write this value: RFC 9110 §5.5 has no control characters but the tab, and a backend that sends one costs its client nothing but the header.</summary>
+    public static bool IsWritable(string value) => value.AsSpan().IndexOfAny(_controls) < 0;
 
     /// <summary>Whether <c>Connection</c> names this header, which makes it one of that connection only (RFC 9110 §7.6.1).</summary>
     /// <param name="connection">The values of <c>Connection</c>, of the same message.</param>

@@ -109,7 +109,7 @@ internal ref struct JsonRequestScan
                 ReadMessages();
                 return null;
             case RequestField.Prompt:
-                _prompt = ReadRange();
+                ReadPrompt();
                 return null;
             case RequestField.Input:
                 _input = ReadRange();
@@ -251,6 +251,23 @@ internal ref struct JsonRequestScan
         // Of two arrays a backend may read either: then there is none to add to.
         _facts.Messages = _isChat && isArray && isOnly ? _messages : default;
         _facts.LastMessage = _facts.Messages.IsPresent ? last : default;
+    }
+
+    private void ReadPrompt()
+    {
+        var start = Offset;
+        var isArray = _reader.TokenType == JsonTokenType.StartArray;
+        var count = 0;
+        while (isArray && _reader.Read() && _reader.TokenType != JsonTokenType.EndArray)
+        {
+            // Bare numbers are the tokens of one prompt.
+            count += _reader.TokenType is JsonTokenType.String or JsonTokenType.StartArray ? 1 : 0;
+            _reader.Skip();
+        }
+
+        _reader.Skip();
+        _prompt = new ByteRange(start, End - start);
+        _facts.Prompts = Math.Max(1, count);
     }
 
     private ByteRange ReadRange()

@@ -65,6 +65,29 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
     private static string PathOf(HttpRequest request) =>
         request.Path.ToUriComponent() is var path && path.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) ? path[Prefix.Length..] : "";
 
+    /// <summary>
+    /// The server has resolved dot segments once; one that was escaped twice, or hides behind an escaped slash, would be resolved after us, and
+    /// lead out of the backend's base URL with the backend's key.
+    /// </summary>
+    private static bool HasDotSegment(string path)
+    {
+        if (!path.Contains("..", StringComparison.Ordinal) && !path.Contains('%', StringComparison.Ordinal))
+        {
+            return false;
+        }
+
+        var plain = Uri.UnescapeDataString(path).AsSpan();
+        foreach (var segment in plain.SplitAny('/', '\\'))
+        {
+            if (plain[segment] is "." or "..")
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     private static string[] TagsOf(HttpRequest request) =>
         request.Headers["X-Backend-Tags"] is { Count: > 0 } tags
             ? tags.ToString().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
@@ -95,6 +118,11 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
         {
             return new ErrorAnswer(StatusCodes.Status431RequestHeaderFieldsTooLarge, "invalid_request_error", "headers_too_large",
                 $"The request's headers are larger than {HeadLimit} bytes.");
+        }
+
+        if (HasDotSegment(http.Request.Path.ToUriComponent()))
+        {
+            return new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url", "Unknown request URL: a path may not climb.");
         }
 
         var keys = Keys();

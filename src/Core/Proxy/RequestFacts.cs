@@ -73,6 +73,9 @@ internal sealed class RequestFacts
     /// <summary><c>n</c>: how many answers are asked for, 1 or more. Default 1.</summary>
     public int Choices { get; set; } = 1;
 
+    /// <summary>How many prompts <c>prompt</c> holds, each answered <see cref="Choices"/> times: more than 1 for a list of strings or of token lists. Default 1.</summary>
+    public int Prompts { get; set; } = 1;
+
     /// <summary>Whether <c>logprobs</c> is true or a number.</summary>
     public bool HasLogprobs { get; set; }
 

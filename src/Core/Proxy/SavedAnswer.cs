@@ -61,7 +61,7 @@ internal sealed class SavedAnswer
         {
             if (HeaderRules.PassesToClient(name))
             {
-                foreach (var value in values)
+                foreach (var value in values.Where(HeaderRules.IsWritable))
                 {
                     _headers.Add(new(name, value));
                 }

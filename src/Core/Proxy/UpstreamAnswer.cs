@@ -74,7 +74,7 @@ internal abstract class UpstreamAnswer(Exchange exchange, Backend backend, HttpR
         var connection = Response.Headers.NonValidated.TryGetValues("Connection", out var named) ? new StringValues(named.ToString()) : StringValues.Empty;
         foreach (var (name, values) in from)
         {
-            if (HeaderRules.PassesToClient(name) && !(connection.Count > 0 && HeaderRules.IsNamedBy(connection, name)) && (keepEncoding || !name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase)))
+            if (HeaderRules.PassesToClient(name) && HeaderRules.IsWritable(values.ToString()) && !(connection.Count > 0 && HeaderRules.IsNamedBy(connection, name)) && (keepEncoding || !name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase)))
             {
                 to[name] = values.Count == 1 ? new StringValues(values.ToString()) : new StringValues([.. values]);
             }
