@@ -61,7 +61,7 @@ internal static class ServerSetup
     public static void MapRoadbalancer(this WebApplication app)
     {
         var proxy = app.Services.GetRequiredService<ProxyEndpoint>();
-        app.Services.ReportChanges(app.Services.GetRequiredService<StateLog>().Report);
+        ReportChanges(app.Services);
         var health = app.Services.GetRequiredService<HealthEndpoint>();
         var stats = app.Services.GetRequiredService<StatsEndpoint>();
         app.Run(http => http.Request.Path.Value switch
@@ -74,4 +74,8 @@ internal static class ServerSetup
                 $"Unknown request URL: {http.Request.Method} {path}. The OpenAI-compatible API is at /v1.").WriteAsync(http, RequestIds.For(http)),
         });
     }
+
+    /// <summary>Lets the log hear of every change of a backend's condition.</summary>
+    public static void ReportChanges(IServiceProvider services) =>
+        services.ReportChanges(services.GetRequiredService<StateLog>().Report);
 }

@@ -26,6 +26,9 @@ internal sealed class OptionsLoader
     /// <summary>Backends of <c>--demo</c>, behind the configured ones in every load, renamed where a name is taken.</summary>
     public ImmutableArray<Backend> DemoBackends { get; init; } = [];
 
+    /// <summary>Settings in place of a file, from a program that has them in memory. No file is looked for then.</summary>
+    public SettingsFile? Document { get; init; }
+
     /// <summary>This process's environment, for the constructor.</summary>
     public static Dictionary<string, string> ProcessEnvironment()
     {
@@ -48,8 +51,8 @@ internal sealed class OptionsLoader
         }
 
         binding.TryVariable("ROADBALANCER_CONFIG", out var named);
-        var path = SettingsFile.Find(_commandLine.ConfigFile ?? named?.Trim(), _currentDirectory);
-        var file = path is null ? null : SettingsFile.Read(path);
+        var path = Document is null ? SettingsFile.Find(_commandLine.ConfigFile ?? named?.Trim(), _currentDirectory) : null;
+        var file = path is null ? Document : SettingsFile.Read(path);
         var draft = new OptionsDraft();
         var listInFile = file is null ? null : FileSettings.Apply(file, draft, binding);
         Families.ApplyVariables(draft, binding);

@@ -1,0 +1,94 @@
+using System.Globalization;
+using Roadbalancer.Backends;
+using Roadbalancer.Health;
+using Roadbalancer.Proxy;
+using Roadbalancer.State;
+
+namespace Roadbalancer.Stats;
+
+/// <summary>Puts what a store has counted into the form that the server's <c>/stats</c> and the client library tell it in.</summary>
+internal static class StatsReport
+{
+    public static BalancerStats Of(Pool pool, PoolSnapshot snapshot)
+    {
+        var obstacles = Eligibility.Explain(new AcquireRequest { Pool = pool }, snapshot);
+        var backends = pool.Backends.Select((backend, index) => snapshot.For(backend.Name, index)).ToArray();
+        var successes = backends.Sum(backend => backend.Totals.Successes);
+        var failures = backends.Sum(backend => backend.Totals.Failures);
+        return new BalancerStats
+        {
+            Strategy = pool.Strategy.Name,
+            TotalEndpoints = backends.Length,
+            HealthyEndpoints = obstacles.Count(IsHealthy),
+            TotalRequests = backends.Sum(backend => backend.Totals.Requests),
+            TotalSuccess = successes,
+            TotalFailures = failures,
+            SuccessRate = RateOf(successes, failures),
+            Endpoints = [.. backends.Select((backend, index) => Of(pool.Backends[index], obstacles[index], backend))],
+        };
+    }
+
+    private static EndpointStats Of(Backend backend, Obstacle obstacle, BackendSnapshot snapshot)
+    {
+        var (vitals, totals) = (snapshot.Vitals, snapshot.Totals);
+        return new EndpointStats
+        {
+            Name = backend.Name,
+            Url = backend.BaseUrl.GetLeftPart(UriPartial.Path),
+            Healthy = IsHealthy(obstacle),
+            Status = StatusOf(obstacle, vitals),
+            Weight = backend.Weight,
+            Priority = backend.Priority,
+            ActiveConnections = vitals.InFlight,
+            MaxConnections = backend.MaxConnections,
+            TotalRequests = totals.Requests,
+            TotalSuccess = totals.Successes,
+            TotalFailures = totals.Failures,
+            SuccessRate = RateOf(totals.Successes, totals.Failures),
+            ConsecutiveFailures = vitals.ConsecutiveFailures,
+            Outcomes = OutcomesOf(totals),
+            ResponseTime = Of(totals.Duration),
+            TimeToFirstToken = Of(totals.FirstToken),
+            InputTokens = totals.InputTokens,
+            OutputTokens = totals.OutputTokens,
+            LastError = totals.LastError,
+            LastErrorTime = TimeOf(totals.LastErrorAtUnixMs),
+            LastCheckTime = TimeOf(totals.LastCheckAtUnixMs),
+        };
+    }
+
+    private static OrderedDictionary<string, long> OutcomesOf(BackendTotals totals)
+    {
+        var outcomes = new OrderedDictionary<string, long>();
+        for (var kind = 0; kind < totals.ByKind.Length; kind++)
+        {
+            if (totals.ByKind[kind] > 0)
+            {
+                outcomes.Add(Trail.NameOf((OutcomeKind)kind), totals.ByKind[kind]);
+            }
+        }
+
+        return outcomes;
+    }
+
+    private static LatencyStats Of(Histogram histogram) => new(
+        histogram.Count, Math.Round(histogram.MeanMs, 1), Math.Round(histogram.Percentile(0.5), 1), Math.Round(histogram.Percentile(0.95), 1),
+        Math.Round(histogram.Percentile(0.99), 1));
+
+    private static DateTimeOffset? TimeOf(long unixMs) => unixMs == 0 ? null : DateTimeOffset.FromUnixTimeMilliseconds(unixMs);
+
+    private static bool IsHealthy(Obstacle obstacle) => obstacle is Obstacle.None or Obstacle.SlowStart or Obstacle.Full or Obstacle.Parked or Obstacle.Drained;
+
+    private static string StatusOf(Obstacle obstacle, Vitals vitals) => obstacle switch
+    {
+        Obstacle.Disabled => "disabled",
+        Obstacle.Misconfigured => "misconfigured",
+        Obstacle.CircuitOpen => "unhealthy",
+        Obstacle.TrialRunning => "trial",
+        Obstacle.Parked => "parked",
+        _ => vitals.Circuit == CircuitState.Open ? "trial" : "healthy",
+    };
+
+    private static string RateOf(long successes, long failures) =>
+        successes + failures == 0 ? "N/A" : (100.0 * successes / (successes + failures)).ToString("0.00", CultureInfo.InvariantCulture) + "%";
+}
