@@ -181,6 +181,16 @@ public sealed class RedisStateTests(SharedRedis redis) : BalancerStateContract, 
         Assert.StartsWith(":86", await redis.Server.SendAsync("TTL", $"{_prefix}{{default}}:notes"), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task TakeProbeTurnAsync_ThreeInstances_OneProbesUntilThePoolChanges()
+    {
+        var time = new ManualTime();
+        RedisState[] instances = [Instance(time), Instance(time), Instance(time)];
+        var turns = await Task.WhenAll(instances.Select(instance => instance.TakeProbeTurnAsync(Pools.Of("round_robin", 1), TimeSpan.FromHours(1)).AsTask()));
+        Assert.Single(turns, isMine => isMine);
+        Assert.True(await instances[0].TakeProbeTurnAsync(Pools.Of("round_robin", 1, 1), TimeSpan.FromHours(1)));
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

@@ -77,21 +77,6 @@ public sealed class SharedRedisTests
         Assert.DoesNotContain("wrong-one", program.Output, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task HealthChecks_ThreeInstances_ProbeOnceForTheFleet()
-    {
-        await using var redis = await RedisServer.StartAsync();
-        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("hello"));
-        await using var other = ScriptedUpstream.Start(Scripts.Chat("hello"));
-        var config = Config(redis, [upstream, other]).Replace("enabled: false", "enabled: true", StringComparison.Ordinal);
-        var first = await ProgramProcess.Start(config: config + "redis_required: true\n").ListenAsync();
-        await using var _ = first;
-        await Await.Until(() => upstream.Requests.Count == 1, "the first instance probes", Limit);
-        await using var second = await ProgramProcess.Start(config: config + "redis_required: true\n").ListenAsync();
-        await second.SaysAsync("Redis serves");
-        Assert.Single(upstream.Requests);
-    }
-
     private static string Config(RedisServer redis, ScriptedUpstream[] upstreams) => $"""
         redis_connection: "{redis.Connection}"
         strategy: least_connections

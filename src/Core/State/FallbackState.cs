@@ -34,6 +34,7 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
     private Dictionary<string, BackendTotals> _counted = new(StringComparer.OrdinalIgnoreCase);
     private (PoolSnapshot Snapshot, long AheadMs)? _known;
     private volatile bool _fallen = true;
+    private volatile bool _hasReturned;
     private bool _hasServed;
 
     /// <param name="shared">Used while it answers.</param>
@@ -54,8 +55,8 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
     /// <summary>As <see cref="InMemoryState.Changed"/>, from whichever store decided.</summary>
     public event Action<StateChange>? Changed;
 
-    /// <summary>True while decisions are made from memory.</summary>
-    public bool IsFallenBack => _fallen;
+    /// <summary>True while decisions are made from memory, and until what was counted there has been brought in.</summary>
+    public bool IsFallenBack => !_hasReturned;
 
     public async ValueTask<Lease?> AcquireAsync(AcquireRequest request, CancellationToken cancellationToken)
     {
@@ -235,10 +236,11 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
             var (snapshot, aheadMs) = _known ?? (new PoolSnapshot(_pools.Current.Name, 0, []), 0);
             _memory.Seed(_pools.Current, snapshot, aheadMs, inFlight);
             _fallen = true;
+            _hasReturned = false;
+            _metrics.StateServedFromMemory(true);
         }
 
         LogFallen(reason);
-        _metrics.StateServedFromMemory(true);
     }
 
     private async ValueTask ReturnAsync(Pool pool)
@@ -268,12 +270,19 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
         }
 
         await RememberAsync(pool);
-        _hasServed = true;
-        if (!_fallen)
+        lock (_lock)
         {
-            LogShared();
+            if (_fallen)
+            {
+                return;
+            }
+
+            _hasServed = true;
             _metrics.StateServedFromMemory(false);
+            _hasReturned = true;
         }
+
+        LogShared();
     }
 
     private async ValueTask<string?> MergeAsync()

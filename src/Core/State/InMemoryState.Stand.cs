@@ -29,6 +29,14 @@ internal sealed partial class InMemoryState
                 books.Put(backend.Name, vitals, backend.Totals.Copy());
             }
 
+            foreach (var (name, count) in inFlight)
+            {
+                if (!known.Backends.Any(backend => string.Equals(backend.Name, name, StringComparison.OrdinalIgnoreCase)))
+                {
+                    books.Put(name, new Vitals { InFlight = count }, new());
+                }
+            }
+
             books.ViewOf(pool);
             _pools[pool.Name] = books;
         }

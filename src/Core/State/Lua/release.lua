@@ -24,7 +24,6 @@ if lease ~= 0 then
   local member = string.format('%d:%.0f', slot, lease)
   if redis.call('ZREM', KEYS[3], member) == 1 then
     setInFlight(slot, inFlightOf(slot) - 1)
-    readBoard()
   elseif redis.call('ZREM', KEYS[3], '~' .. member) == 0 then
     if leaseless == 0 or redis.call('ZADD', KEYS[3], 'NX', now + 3600000, string.format('=%.0f', lease)) == 0 then
       return pack_('<I2dddd', 1, 0, 0, 0, version)
