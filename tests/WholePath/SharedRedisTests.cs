@@ -77,6 +77,22 @@ public sealed class SharedRedisTests
         Assert.DoesNotContain("wrong-one", program.Output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task HealthChecks_TwoInstances_ProbeOnceForTheFleet()
+    {
+        await using var redis = await RedisServer.StartAsync();
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("hello"));
+        await using var other = ScriptedUpstream.Start(Scripts.Chat("hello"));
+        var config = Config(redis, [upstream, other]).Replace("enabled: false", "enabled: true", StringComparison.Ordinal) + "redis_required: true\n";
+        await using var first = await ProgramProcess.Start(config: config).ListenAsync();
+        await Await.Until(() => upstream.Probes.Count == 1, "the first instance probes", Limit);
+
+        await using var second = await ProgramProcess.Start(config: config).ListenAsync();
+        await second.SaysAsync("Redis serves");
+
+        Assert.Single(upstream.Probes);
+    }
+
     private static string Config(RedisServer redis, ScriptedUpstream[] upstreams) => $"""
         redis_connection: "{redis.Connection}"
         strategy: least_connections
