@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text;
 using System.Xml.Linq;
+using Roadbalancer.Tests.Support;
 
 namespace Roadbalancer.Tests.Client;
 

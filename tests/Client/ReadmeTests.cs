@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Microsoft.Extensions.Configuration;
 using Roadbalancer.Simulation;
+using Roadbalancer.Tests.Support;
 
 namespace Roadbalancer.Tests.Client;
 

@@ -6,6 +6,9 @@ internal static class Repository
     /// <summary>The folder of <c>Functions.sln</c>.</summary>
     public static string Root { get; } = Find(AppContext.BaseDirectory);
 
+    /// <summary><c>Release</c> or <c>Debug</c>, as these tests were built.</summary>
+    public static string Configuration { get; } = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
+
     public static string PathOf(params string[] parts) => Path.Combine([Root, .. parts]);
 
     private static string Find(string folder)
