@@ -42,6 +42,21 @@ public sealed class ReplayFaultsTests
         Assert.Equal((1, 0), (await stage.FailuresAsync("a"), await stage.FailuresAsync("b")));
     }
 
+    [Theory]
+    [InlineData("content_filter")]
+    [InlineData("invalid_value")]
+    public async Task Chat_ReplayRefusedAsTheCallersFault_AThirdBackendTakesItUp(string code)
+    {
+        await using var stage = await Stage.ThreeAsync(
+            Streams.Cut("a", "All", " is"), Scripts.ErrorBody(400, code, "Not like that."), Streams.Whole("c", "All is well"));
+
+        var heard = await stage.AskAsync(stream: true);
+
+        heard.IsWholeStream("All is well");
+        Assert.Equal((1, 1, 1), (stage.A.Requests.Count, stage.B.Requests.Count, stage.C.Requests.Count));
+        Assert.Equal(0, await stage.FailuresAsync("b"));
+    }
+
     [Fact]
     public async Task Chat_ReplayIsShorter_ErrorEvent()
     {

@@ -145,7 +145,10 @@ internal sealed partial class AttemptLoop(
     private bool IsWorthAnother(Exchange exchange, in AttemptOutcome outcome)
     {
         var options = exchange.Pool.Options;
-        if (OutcomeTable.For(outcome.Kind).Next == NextStep.Stop || !options.FallbackOnFailure || options.RetryCount == 0
+
+        // A request that a backend had accepted and begun to answer is not at fault when another refuses it: a third may take it up.
+        var isRefusedReplay = exchange.HasStarted && outcome.Kind is OutcomeKind.CallerFault or OutcomeKind.ContentFiltered;
+        if ((OutcomeTable.For(outcome.Kind).Next == NextStep.Stop && !isRefusedReplay) || !options.FallbackOnFailure || options.RetryCount == 0
             || exchange.ClientLeft.IsCancellationRequested || exchange.Remaining == TimeSpan.Zero)
         {
             return false;
