@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Roadbalancer.Options;
+using Roadbalancer.Proxy;
 using Roadbalancer.Strategies;
 
 namespace Roadbalancer.Backends;
@@ -21,6 +22,7 @@ internal sealed class Pool
         Version = version;
         Strategy = StrategyTable.Get(options.Strategy);
         Backends = options.Backends;
+        Keys = new KeyRing(options.ClientKeys);
         Ring = Strategy is ConsistentHash ? Ring.Build(Backends) : Ring.Empty;
         _indexByName = Backends.Select((backend, index) => (backend.Name, index))
             .ToDictionary(pair => pair.Name, pair => pair.index, StringComparer.OrdinalIgnoreCase);
@@ -35,6 +37,9 @@ internal sealed class Pool
     public BalancerOptions Options { get; }
 
     public ImmutableArray<Backend> Backends { get; }
+
+    /// <summary>Who may call.</summary>
+    public KeyRing Keys { get; }
 
     public IStrategy Strategy { get; }
 

@@ -18,6 +18,11 @@ internal enum ApiShape
 
 internal static class ApiShapes
 {
+    /// <summary>Whether a path asks a model for something, which any key of a backend may; other routes may want other rights.</summary>
+    public static bool IsInference(ReadOnlySpan<char> path) =>
+        Of(path) != ApiShape.Other || path is "embeddings" or "rerank" or "moderations" or "models"
+        || path.StartsWith("images/") || path.StartsWith("audio/") || path.StartsWith("models/");
+
     /// <param name="path">What follows <c>/v1/</c>.</param>
     public static ApiShape Of(ReadOnlySpan<char> path) => path switch
     {

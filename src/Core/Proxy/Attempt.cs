@@ -133,38 +133,46 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
     private async ValueTask<AttemptOutcome> ReadErrorAsync(HttpResponseMessage response)
     {
         using var body = new PooledBytes();
+        var isWhole = false;
         try
         {
-            await using var source = await response.Content.ReadAsStreamAsync(_clock.Token);
-            int read;
-            while (body.Length < SavedAnswer.BodyLimit && (read = await source.ReadAsync(body.GetMemory(4096), _clock.Token)) > 0)
+            var coded = await response.Content.ReadAsStreamAsync(_clock.Token);
+            await using var source = ContentCoding.Of(response) is { } coding ? ContentCoding.Decode(coding, coded) ?? coded : coded;
+            while (!isWhole && body.Length < SavedAnswer.BodyLimit)
             {
+                var read = await source.ReadAsync(body.GetMemory(4096), _clock.Token);
                 body.Advance(read);
+                isWhole = read == 0;
             }
         }
         catch (OperationCanceledException) when (_clock.Reason is OutcomeKind.ClientLeft or OutcomeKind.Superseded)
         {
             return Outcome(_clock.Reason);
         }
-        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException)
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException or InvalidOperationException)
         {
-            // The status alone tells enough; what came of the body is kept.
+            // The status alone tells enough; half a body is nobody's answer.
         }
 
-        var kind = ErrorClassifier.Classify((int)response.StatusCode, body.Span, out var detail);
         var retryAfter = RetryAfterReader.Read(response, exchange.Time.GetUtcNow());
-        Saved = new SavedAnswer(Lease.Backend.Name, response, body.Span, retryAfter);
-        if (_join == JoinMode.Continue && kind is OutcomeKind.CallerFault or OutcomeKind.ContextTooLong)
-        {
-            kind = OutcomeKind.PrefixRefused;
-        }
-
+        var kind = KindOf(ErrorClassifier.Classify((int)response.StatusCode, body.Span, out var detail));
+        Saved = isWhole ? new SavedAnswer(Lease.Backend.Name, response, body.Span, retryAfter) : null;
         return Outcome(kind, detail) with
         {
             Status = (int)response.StatusCode,
             RetryAfter = retryAfter,
         };
     }
+
+    /// <summary>What an error answer means here, given what was asked and how.</summary>
+    private OutcomeKind KindOf(OutcomeKind kind) => kind switch
+    {
+        OutcomeKind.CallerFault or OutcomeKind.ContextTooLong when _join == JoinMode.Continue => OutcomeKind.PrefixRefused,
+
+        // A key without the rights for some other route is a good key all the same.
+        OutcomeKind.BadCredentials when !ApiShapes.IsInference(exchange.Path) => OutcomeKind.NotPermitted,
+        _ => kind,
+    };
 
     private AttemptOutcome Outcome(OutcomeKind kind, string? detail = null) => new(kind)
     {

@@ -40,7 +40,14 @@ internal sealed class AttemptClock : IDisposable
     public void Supersede()
     {
         _superseded = true;
-        _source.Cancel();
+        try
+        {
+            _source.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has ended already.
+        }
     }
 
     public void Dispose()

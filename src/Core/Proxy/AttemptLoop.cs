@@ -155,7 +155,7 @@ internal sealed partial class AttemptLoop(
         }
 
         var wasRefused = outcome.Kind is OutcomeKind.ConnectFailed or OutcomeKind.RateLimited or OutcomeKind.QuotaExhausted
-            or OutcomeKind.Overloaded or OutcomeKind.BadCredentials or OutcomeKind.ModelAbsent;
+            or OutcomeKind.Overloaded or OutcomeKind.BadCredentials or OutcomeKind.NotPermitted or OutcomeKind.ModelAbsent;
         if (!exchange.IsRepeatable && !wasRefused)
         {
             return false;

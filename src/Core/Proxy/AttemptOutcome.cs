@@ -33,6 +33,9 @@ internal enum OutcomeKind
     /// <summary>401 or 403: the backend refuses our credentials.</summary>
     BadCredentials,
 
+    /// <summary>401 or 403 on a route that asks no model for anything: the key lacks a right, which says nothing of the backend.</summary>
+    NotPermitted,
+
     /// <summary>404 (some say 400 or 403) that says that this backend does not have the model.</summary>
     ModelAbsent,
 

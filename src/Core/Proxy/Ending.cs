@@ -69,7 +69,7 @@ internal sealed class Ending(Exchange exchange)
     /// </summary>
     private static bool IsForClients(in AttemptOutcome outcome, SavedAnswer? saved) =>
         saved is not null
-        && outcome.Kind is not (OutcomeKind.BadCredentials or OutcomeKind.ModelAbsent or OutcomeKind.PrefixRefused)
+        && outcome.Kind is not (OutcomeKind.BadCredentials or OutcomeKind.NotPermitted or OutcomeKind.ModelAbsent or OutcomeKind.PrefixRefused)
         && (outcome.Kind != OutcomeKind.QuotaExhausted || saved.Status == StatusCodes.Status429TooManyRequests)
         && saved.Status >= 400;
 
@@ -99,6 +99,8 @@ internal sealed class Ending(Exchange exchange)
             "server_error", "backend_timeout", "The backend did not answer in time."),
         OutcomeKind.DeadlineReached => new(StatusCodes.Status504GatewayTimeout, "server_error", "deadline_exceeded",
             "The request was not answered within its total time."),
+        OutcomeKind.NotPermitted => new(StatusCodes.Status403Forbidden, "invalid_request_error", "not_permitted",
+            "The backends do not permit this route."),
         OutcomeKind.BadCredentials => new(StatusCodes.Status502BadGateway, "server_error", "backend_misconfigured",
             "The backend refuses the balancer's credentials; its operator has to mend that."),
         _ => new(StatusCodes.Status502BadGateway, "server_error", "bad_backend_answer", "The backend's answer was broken."),

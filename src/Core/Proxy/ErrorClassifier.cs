@@ -61,7 +61,6 @@ internal static class ErrorClassifier
     {
         var isAbsent = ErrorCodes.KindOf(error) == OutcomeKind.ModelAbsent
             || ErrorCodes.KindOfText(error.Message) == OutcomeKind.ModelAbsent
-            || error.Param == "model"
             || (error.Type == "not_found_error" && error.Message is { } text && text.StartsWith("model: ", StringComparison.Ordinal));
         return isAbsent ? OutcomeKind.ModelAbsent : OutcomeKind.CallerFault;
     }

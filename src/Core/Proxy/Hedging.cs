@@ -30,14 +30,38 @@ internal sealed class Hedging(IBalancerState state, TimeProvider time, BalancerM
     {
         _budget.CountRequest();
         var opening = first.OpenAsync(canGoElsewhere);
-        if (!canGoElsewhere || await RivalAsync(exchange, plan, first, opening) is not { } lease)
+        (Attempt Attempt, Task<AttemptOutcome?> Opening)? second = null;
+        try
         {
-            return new(first, await opening);
-        }
+            if (!canGoElsewhere || await RivalAsync(exchange, plan, first, opening) is not { } lease)
+            {
+                return new(first, await opening);
+            }
 
-        metrics.Hedged();
-        var second = begin(exchange, lease, JoinMode.None);
-        return await RaceAsync(plan, (first, opening), (second, second.OpenAsync(canGoElsewhere)), settle);
+            metrics.Hedged();
+            var rival = begin(exchange, lease, JoinMode.None);
+            second = (rival, rival.OpenAsync(canGoElsewhere));
+            return await RaceAsync(plan, (first, opening), second.Value, settle);
+        }
+        catch
+        {
+            // A bug: neither attempt may be left behind, running and unsettled. The first is settled by who began it.
+            await EndAsync(first, opening);
+            if (second is { } left)
+            {
+                await EndAsync(left.Attempt, left.Opening);
+                settle(left.Attempt, new AttemptOutcome(OutcomeKind.Superseded) { Detail = "internal error" });
+                left.Attempt.Dispose();
+            }
+
+            throw;
+        }
+    }
+
+    private static async Task EndAsync(Attempt attempt, Task<AttemptOutcome?> opening)
+    {
+        attempt.Supersede();
+        await ((Task)opening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>A place for a rival, once the first attempt has taken too long; null when there is to be none.</summary>

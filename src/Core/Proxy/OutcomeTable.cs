@@ -56,6 +56,7 @@ internal static class OutcomeTable
         OutcomeKind.Overloaded => (NextStep.AnyBackend, Blame.Failure),
         OutcomeKind.ServerError => (NextStep.AnyBackend, Blame.Failure),
         OutcomeKind.BadCredentials => (NextStep.OtherBackend, Blame.Misconfigured),
+        OutcomeKind.NotPermitted => (NextStep.OtherBackend, Blame.None),
         OutcomeKind.ModelAbsent => (NextStep.OtherBackend, Blame.ModelAbsent),
         OutcomeKind.CallerFault => (NextStep.Stop, Blame.None),
         OutcomeKind.ContextTooLong => (NextStep.WorsePriority, Blame.None),

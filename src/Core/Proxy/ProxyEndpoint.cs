@@ -19,9 +19,6 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
     private static readonly string[] Unrepeatable =
         ["files", "uploads", "batches", "fine_tuning", "vector_stores", "assistants", "threads", "containers", "evals", "conversations"];
 
-    private volatile KeyRing _keys = new(pools.Current.Options.ClientKeys);
-    private volatile Pool? _keysOf;
-
     public async Task HandleAsync(HttpContext http)
     {
         var requestId = RequestIds.For(http);
@@ -125,7 +122,13 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
             return new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url", "Unknown request URL: a path may not climb.");
         }
 
-        var keys = Keys();
+        if (HttpMethods.IsTrace(http.Request.Method) || HttpMethods.IsConnect(http.Request.Method))
+        {
+            // A backend that answers TRACE would show the client the head that it got, its key included.
+            return new ErrorAnswer(StatusCodes.Status405MethodNotAllowed, "invalid_request_error", "method_not_allowed", "This method is not passed on.");
+        }
+
+        var keys = pools.Current.Keys;
         if (keys.IsOpen)
         {
             return null;
@@ -135,18 +138,6 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
         return keyName is not null ? null
             : new ErrorAnswer(StatusCodes.Status401Unauthorized, "invalid_request_error", "invalid_api_key",
                 "Incorrect or missing API key: send one of the balancer's keys as 'Authorization: Bearer KEY'.");
-    }
-
-    private KeyRing Keys()
-    {
-        var pool = pools.Current;
-        if (!ReferenceEquals(_keysOf, pool))
-        {
-            _keys = new KeyRing(pool.Options.ClientKeys);
-            _keysOf = pool;
-        }
-
-        return _keys;
     }
 
     private static int HeadSize(HttpRequest request)

@@ -61,7 +61,8 @@ internal sealed class SavedAnswer
     {
         foreach (var (name, values) in headers)
         {
-            if (HeaderRules.PassesToClient(name))
+            // Its body is kept decoded.
+            if (HeaderRules.PassesToClient(name) && !name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase))
             {
                 foreach (var value in values.Where(HeaderRules.IsWritable))
                 {

@@ -66,7 +66,7 @@ internal sealed class StreamAnswer(
                 }
             }
         }
-        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException)
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException or InvalidOperationException)
         {
             return WithUsage(Outcome(exception, OutcomeKind.StreamBroken));
         }
@@ -84,7 +84,7 @@ internal sealed class StreamAnswer(
         {
             outcome = await RelayAsync(client);
         }
-        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException)
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException or InvalidOperationException)
         {
             outcome = Exchange.ClientLeft.IsCancellationRequested ? Outcome(OutcomeKind.ClientLeft)
                 : _filter.IsComplete && Exchange.Shape != ApiShape.Other ? Outcome(OutcomeKind.Succeeded)
@@ -194,7 +194,7 @@ internal sealed class StreamAnswer(
                 // What follows [DONE] is nobody's.
             }
         }
-        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException)
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException or InvalidOperationException)
         {
             // The answer is whole: a connection that does not end in time is closed with the response.
         }

@@ -49,7 +49,7 @@ internal sealed class WholeAnswer(
                 }
             }
         }
-        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException)
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException or InvalidOperationException)
         {
             return Outcome(exception, OutcomeKind.AnswerMalformed);
         }
@@ -61,7 +61,7 @@ internal sealed class WholeAnswer(
         {
             return _passesThrough ? await PassThroughAsync() : await DeliverWholeAsync();
         }
-        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException)
+        catch (Exception exception) when (exception is OperationCanceledException or IOException or HttpRequestException or InvalidDataException or InvalidOperationException)
         {
             return Exchange.ClientLeft.IsCancellationRequested ? Outcome(OutcomeKind.ClientLeft) : Outcome(exception, OutcomeKind.StreamBroken);
         }

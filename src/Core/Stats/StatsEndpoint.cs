@@ -16,7 +16,7 @@ internal sealed class StatsEndpoint(PoolSource pools, IBalancerState state)
     public async Task HandleAsync(HttpContext http)
     {
         var pool = pools.Current;
-        if (Refuse(http, new KeyRing(pool.Options.ClientKeys)) is { } refusal)
+        if (Refuse(http, pool.Keys) is { } refusal)
         {
             await refusal.WriteAsync(http, RequestIds.For(http));
             return;
