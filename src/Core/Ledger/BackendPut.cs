@@ -1,0 +1,105 @@
+using System.Buffers;
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Json;
+
+namespace Roadbalancer.Ledger;
+
+/// <summary>
+/// The input of <see cref="BackendEntity"/>'s <c>put</c>: absolute values with a version. As JSON <c>{"version":n,"birth":n,"totals":"p…","mark":"p…",
+/// "hours":[[hour,eight numbers],…],"history":"p…","trips":[[at ms,count],…]}</c>.
+/// </summary>
+internal sealed record BackendPut
+{
+    private const int MostHours = 256;
+    private const int HourWidth = 9;
+
+    public required long Version { get; init; }
+
+    /// <summary>As <see cref="BackendRecord.Birth"/>.</summary>
+    public required long Birth { get; init; }
+
+    /// <summary>As <see cref="BackendRecord.Totals"/>.</summary>
+    public required Tally Totals { get; init; }
+
+    /// <summary>As <see cref="BackendRecord.Mark"/>.</summary>
+    public required Tally Mark { get; init; }
+
+    /// <summary>Hours that changed, by number since 1970.</summary>
+    public ImmutableArray<(long Hour, Bucket Bucket)> Hours { get; init; } = [];
+
+    /// <summary>A whole log in place of the one there, <see cref="Hours"/> on top of it; null to leave that one.</summary>
+    public HourLog? History { get; init; }
+
+    /// <summary>Trips of the circuit; they are added to those known.</summary>
+    public ImmutableArray<Trip> Trips { get; init; } = [];
+
+    /// <exception cref="FormatException">It is no such input; the message says what is wrong.</exception>
+    public static BackendPut Parse(string json)
+    {
+        using var document = EntityJson.Parse(json);
+        var root = document.RootElement;
+        return new BackendPut
+        {
+            Version = EntityJson.Number(root, "version"),
+            Birth = EntityJson.OptionalNumber(root, "birth") ?? 0,
+            Totals = Tally.Parse(EntityJson.Text(root, "totals")),
+            Mark = EntityJson.OptionalText(root, "mark") is { } mark ? Tally.Parse(mark) : Tally.Zero,
+            Hours = [.. EntityJson.Rows(root, "hours", HourWidth, MostHours).Select(HourOf)],
+            History = EntityJson.OptionalText(root, "history") is { } history ? HourLog.Parse(history) : null,
+            Trips = BackendRecord.TripsOf(root),
+        };
+    }
+
+    public BackendRecord ApplyTo(BackendRecord record)
+    {
+        var history = History ?? record.History;
+        foreach (var (hour, bucket) in Hours)
+        {
+            history = history.With(hour, bucket);
+        }
+
+        return (record with { Version = Version, Birth = Birth, Totals = Totals, Mark = Mark, History = history }).WithTrips(Trips);
+    }
+
+    public string ToJson()
+    {
+        var buffer = new ArrayBufferWriter<byte>(2048);
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteNumber("version", Version);
+            json.WriteNumber("birth", Birth);
+            json.WriteString("totals", Totals.ToString());
+            json.WriteString("mark", Mark.ToString());
+            json.WriteStartArray("hours");
+            foreach (var (hour, bucket) in Hours)
+            {
+                EntityJson.Write(json, [hour, .. bucket.Numbers()]);
+            }
+
+            json.WriteEndArray();
+            if (History is { } history)
+            {
+                json.WriteString("history", history.ToString());
+            }
+
+            json.WriteStartArray("trips");
+            foreach (var trip in Trips)
+            {
+                EntityJson.Write(json, [trip.AtUnixMs, trip.Count]);
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        return Encoding.UTF8.GetString(buffer.WrittenSpan);
+    }
+
+    private static (long Hour, Bucket Bucket) HourOf(long[] row)
+    {
+        var at = 1;
+        return (row[0], Bucket.From(() => row[at++]));
+    }
+}
