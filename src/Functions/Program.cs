@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Roadbalancer;
 using Roadbalancer.Backends;
 using Roadbalancer.Functions;
+using Roadbalancer.Ledger;
 using Roadbalancer.Options;
 using Roadbalancer.Simulation;
 using Roadbalancer.State;
@@ -35,6 +36,7 @@ if (!loaded.IsValid)
 var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
 builder.WebHost.UseKestrelCore().UseUrls([.. loaded.Host.ListenUrls]);
 HostSetup.AddLogging(builder.Logging, loaded.Host, showsRequests: commandLine.Demo);
+builder.Services.AddOwnLedger(loaded.Host);
 builder.Services.AddRoadbalancer(loaded.Options);
 builder.Services.AddHostedService(services => new OptionsWatcher(
     loader, loaded, services.GetRequiredService<PoolSource>(), TimeProvider.System, services.GetRequiredService<ILogger<OptionsWatcher>>()));
