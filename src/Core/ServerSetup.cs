@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Roadbalancer.Backends;
 using Roadbalancer.Health;
+using Roadbalancer.Keys;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
@@ -27,6 +28,7 @@ internal static class ServerSetup
         services.AddMetrics();
         services.AddSingleton(new PoolSource(options));
         services.AddBalancerState(options);
+        services.AddClientKeys(options);
         services.AddSingleton<Forwarder>();
         services.AddSingleton<WaitQueue>();
         services.AddSingleton<AttemptBudget>();

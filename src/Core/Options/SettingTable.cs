@@ -71,6 +71,7 @@ internal static class SettingTable
         Row("redis_timeout", v => v.Seconds(most: 60), (o, time) => o with { RedisTimeout = time }),
         new("redis_key_prefix", BindRedisPrefix) { Variable = "REDIS_KEY_PREFIX" },
         new("api_keys", (draft, value) => draft.Options = draft.Options with { ClientKeys = ClientKeyList.Bind(value) }),
+        Row("assumed_max_tokens", v => v.Whole(1, 10_000_000), (o, n) => o with { AssumedMaxTokens = n }),
         new("debug_keys", (draft, value) => draft.Options = draft.Options with { DebugKeys = [.. BackendTable.Words(value)] }),
         new("host", (draft, value) => draft.Host = Listening.Host(value) ?? draft.Host) { Variable = "HOST" },
         new("port", (draft, value) => draft.Port = value.Whole(0, 65_535) ?? draft.Port) { Variable = "PORT" },
