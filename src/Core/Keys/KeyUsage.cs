@@ -13,8 +13,8 @@ internal sealed class KeyUsage(TimeProvider time, RedisKeyCounts? shared = null)
 
     private readonly ConcurrentDictionary<string, KeyCounter> _counters = new(StringComparer.OrdinalIgnoreCase);
     private readonly SemaphoreSlim _sending = new(1, 1);
-    private IReadOnlyDictionary<string, KeyCounts> _unsent = new Dictionary<string, KeyCounts>();
-    private IReadOnlyDictionary<string, KeyCounts> _known = new Dictionary<string, KeyCounts>();
+    private Dictionary<string, KeyCounts> _unsent = [];
+    private Dictionary<string, KeyCounts> _known = [];
     private long _lastBatch;
 
     /// <summary>Where the key called <paramref name="name"/> is counted.</summary>
@@ -88,7 +88,7 @@ internal sealed class KeyUsage(TimeProvider time, RedisKeyCounts? shared = null)
 
             if (_unsent.Count > 0 && await shared.AddAsync(_lastBatch, _unsent))
             {
-                _unsent = new Dictionary<string, KeyCounts>();
+                _unsent = [];
             }
         }
         finally
