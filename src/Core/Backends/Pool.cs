@@ -41,6 +41,9 @@ internal sealed class Pool
     /// <summary>Who may call.</summary>
     public KeyRing Keys { get; }
 
+    /// <summary>Who may manage; made when first asked for.</summary>
+    public KeyRing AdminKeys => field ??= new KeyRing(Options.AdminKeys);
+
     public IStrategy Strategy { get; }
 
     /// <summary>Where each backend sits on the hash ring; empty unless the strategy is <c>consistent_hash</c>.</summary>

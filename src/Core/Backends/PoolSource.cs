@@ -17,7 +17,7 @@ internal sealed class PoolSource
 
     public Pool Current => _current;
 
-    /// <summary>The configuration, without what was changed at run time.</summary>
+    /// <summary>The configuration without what was changed at run time.</summary>
     public BalancerOptions Configured => _configured;
 
     /// <summary>What was changed at run time, over the configuration.</summary>

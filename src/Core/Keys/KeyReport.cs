@@ -2,7 +2,7 @@ using Roadbalancer.Options;
 
 namespace Roadbalancer.Keys;
 
-/// <summary>Client keys as statistics and the management API tell of them: names, limits and what was used; nothing of a secret.</summary>
+/// <summary>Client keys as statistics tell of them: names, limits and what was used; nothing of a secret.</summary>
 internal static class KeyReport
 {
     public static OrderedDictionary<string, object?>[] Of(IEnumerable<ClientKey> keys, IReadOnlyDictionary<string, KeyCounts> counts) =>

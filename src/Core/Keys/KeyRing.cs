@@ -9,6 +9,8 @@ namespace Roadbalancer.Keys;
 /// <summary>The keys that clients may present, as hashes; looked up in a time that tells nothing of them.</summary>
 internal sealed class KeyRing(ImmutableArray<ClientKey> keys, bool isClosed = false)
 {
+    private const int LongestKey = 1024;
+
     private readonly (ClientKey Key, byte[] Hash)[] _keys = [.. keys.Select(key => (key, Convert.FromHexString(key.Hash)))];
 
     /// <summary>No keys are configured: anyone may call.</summary>
@@ -28,12 +30,20 @@ internal sealed class KeyRing(ImmutableArray<ClientKey> keys, bool isClosed = fa
     {
         var header = request.Headers.Authorization.ToString();
         var presented = header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header.AsSpan(7).Trim() : request.Headers["api-key"].ToString();
-        return presented.IsEmpty || presented.Length > 1024 ? null : Find(presented);
+        return Match(presented);
     }
 
-    private ClientKey? Find(ReadOnlySpan<char> presented)
+    /// <summary>The name of the key <paramref name="presented"/>; null when it is unknown.</summary>
+    public string? Find(ReadOnlySpan<char> presented) => Match(presented)?.Name;
+
+    private ClientKey? Match(ReadOnlySpan<char> presented)
     {
-        Span<byte> utf8 = stackalloc byte[1024 * 3];
+        if (presented.IsEmpty || presented.Length > LongestKey)
+        {
+            return null;
+        }
+
+        Span<byte> utf8 = stackalloc byte[LongestKey * 3];
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(utf8[..Encoding.UTF8.GetBytes(presented, utf8)], hash);
         ClientKey? found = null;

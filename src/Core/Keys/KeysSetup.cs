@@ -15,7 +15,6 @@ internal static class KeysSetup
     {
         services.AddSingleton<InMemoryKeyBooks>();
         services.AddSingleton<KeyGate>();
-        services.AddSingleton<KeyChanges>();
         if (options.Redis is null || options.Mode == BalancingMode.SingleBackend)
         {
             services.AddSingleton<IKeyBooks>(provider => provider.GetRequiredService<InMemoryKeyBooks>());

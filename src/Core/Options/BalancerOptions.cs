@@ -131,6 +131,18 @@ internal sealed record BalancerOptions
     /// <summary>Names of client keys that may ask how their request was routed (<c>X-Debug-Routing: 1</c>); while no client keys are configured anyone may. Key <c>debug_keys</c>.</summary>
     public ImmutableArray<string> DebugKeys { get; init; } = [];
 
+    /// <summary>Keys of the management API; empty: it answers on this machine only, and not at all under the Functions host. <c>ROADBALANCER_ADMIN_KEYS</c>, key <c>admin_keys</c>.</summary>
+    public ImmutableArray<ClientKey> AdminKeys { get; init; } = [];
+
+    /// <summary>Hosts that URLs given to the management API may have, <c>*</c> for any characters, a port where one is meant; empty, the default: any but link-local and metadata addresses. Key <c>allowed_backend_hosts</c>.</summary>
+    public ImmutableArray<string> AllowedBackendHosts { get; init; } = [];
+
+    /// <summary>Whether the Azure Functions host started this process: then every caller looks local. Not a key.</summary>
+    public bool BehindFunctionsHost { get; init; }
+
+    /// <summary>What a backend that comes at run time inherits where it says nothing. Not a key.</summary>
+    public BackendDefaults BackendDefaults { get; init; } = BackendDefaults.None;
+
     /// <summary>How long the union of <c>GET /v1/models</c> is kept. Key <c>models_cache</c>, seconds, default 10.</summary>
     public TimeSpan ModelsCache { get; init; } = TimeSpan.FromSeconds(10);
 

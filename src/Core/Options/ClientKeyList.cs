@@ -12,7 +12,9 @@ internal static class ClientKeyList
     /// <summary>Keys in a list, and by API at run time.</summary>
     public const int Most = 1_000;
 
-    public static ImmutableArray<ClientKey> Bind(SettingReader value)
+    /// <param name="value">What was written.</param>
+    /// <param name="mayLimit">False where keys have no limits: those of administrators.</param>
+    public static ImmutableArray<ClientKey> Bind(SettingReader value, bool mayLimit = true)
     {
         var keys = ImmutableArray.CreateBuilder<ClientKey>();
         if (Plain(value) is not { } plain)
@@ -24,7 +26,7 @@ internal static class ClientKeyList
         {
             foreach (var (name, key) in plain.Entries(""))
             {
-                AddEntry(keys, key, name, key);
+                AddEntry(keys, key, name, key, mayLimit);
             }
         }
         else
@@ -33,7 +35,7 @@ internal static class ClientKeyList
             {
                 if (part.Node.Kind == SettingKind.Map)
                 {
-                    AddNamedMap(keys, part with { Secret = false });
+                    AddNamedMap(keys, part with { Secret = false }, mayLimit);
                 }
                 else
                 {
@@ -67,7 +69,7 @@ internal static class ClientKeyList
         return null;
     }
 
-    private static void AddNamedMap(ImmutableArray<ClientKey>.Builder keys, SettingReader map)
+    private static void AddNamedMap(ImmutableArray<ClientKey>.Builder keys, SettingReader map, bool mayLimit)
     {
         var name = map.Entries("").FirstOrDefault(entry => entry.Key == "name").Value;
         if (name is null || name.Node.Kind == SettingKind.Null)
@@ -76,11 +78,11 @@ internal static class ClientKeyList
         }
         else
         {
-            AddEntry(keys, name with { Secret = true }, name.Node.Text.Trim(), map);
+            AddEntry(keys, name with { Secret = true }, name.Node.Text.Trim(), map, mayLimit);
         }
     }
 
-    private static void AddEntry(ImmutableArray<ClientKey>.Builder keys, SettingReader place, string name, SettingReader value)
+    private static void AddEntry(ImmutableArray<ClientKey>.Builder keys, SettingReader place, string name, SettingReader value, bool mayLimit)
     {
         if (value.Node.Kind != SettingKind.Map)
         {
@@ -88,9 +90,13 @@ internal static class ClientKeyList
             return;
         }
 
-        var limits = ReferenceEquals(place.Node, value.Node)
-            ? KeyLimitsTable.Bind(value, KeyLimits.None, "key")
-            : KeyLimitsTable.Bind(value, KeyLimits.None, "name", "key");
+        ReadOnlySpan<string> others = ReferenceEquals(place.Node, value.Node) ? ["key"] : ["name", "key"];
+        var limits = KeyLimitsTable.Bind(value, KeyLimits.None, others);
+        if (!mayLimit && limits != KeyLimits.None)
+        {
+            value.Report("an administrator's key has no limits");
+        }
+
         var key = value.Entries("").FirstOrDefault(entry => entry.Key == "key").Value;
         if (key is null || key.Node.Kind == SettingKind.Null)
         {

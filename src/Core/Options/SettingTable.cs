@@ -73,6 +73,8 @@ internal static class SettingTable
         new("api_keys", (draft, value) => draft.Options = draft.Options with { ClientKeys = ClientKeyList.Bind(value) }),
         Row("assumed_max_tokens", v => v.Whole(1, 10_000_000), (o, n) => o with { AssumedMaxTokens = n }),
         new("debug_keys", (draft, value) => draft.Options = draft.Options with { DebugKeys = [.. BackendTable.Words(value)] }),
+        new("admin_keys", (draft, value) => draft.Options = draft.Options with { AdminKeys = ClientKeyList.Bind(value, mayLimit: false) }),
+        new("allowed_backend_hosts", (draft, value) => draft.Options = draft.Options with { AllowedBackendHosts = [.. BackendTable.Words(value)] }),
         new("host", (draft, value) => draft.Host = Listening.Host(value) ?? draft.Host) { Variable = "HOST" },
         new("port", (draft, value) => draft.Port = value.Whole(0, 65_535) ?? draft.Port) { Variable = "PORT" },
         new("log_format", (draft, value) => draft.LogFormat = value.OneOf(("text", LogFormat.Text), ("json", LogFormat.Json)) ?? draft.LogFormat),

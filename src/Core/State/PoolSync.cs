@@ -45,8 +45,9 @@ internal sealed partial class PoolSync : BackgroundService
     }
 
     /// <summary>Changes the pool here and everywhere; <paramref name="change"/> may be called again when another instance was faster.</summary>
+    /// <param name="change">The changed edits, or null to leave everything as it is.</param>
     /// <returns>True when the other instances know, or there are none; false when it is in force here alone for now.</returns>
-    public async Task<bool> ChangeAsync(Func<PoolEdits, PoolEdits> change, CancellationToken cancellationToken)
+    public async Task<bool> ChangeAsync(Func<PoolEdits, PoolEdits?> change, CancellationToken cancellationToken)
     {
         await _changing.WaitAsync(cancellationToken);
         try
@@ -54,7 +55,12 @@ internal sealed partial class PoolSync : BackgroundService
             while (true)
             {
                 var known = _pools.Edits;
-                var wanted = change(known) with { Version = known.Version + 1 };
+                if (change(known) is not { } changed)
+                {
+                    return true;
+                }
+
+                var wanted = changed with { Version = known.Version + 1 };
                 try
                 {
                     var inForce = _shared is null ? wanted : await _shared.DefineAsync(_pools.Current.Name, known.Version, wanted);

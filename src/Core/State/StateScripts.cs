@@ -13,6 +13,7 @@ internal static class StateScripts
     public static readonly RedisScript Cancel = RedisScript.Compose("common", "cancel");
     public static readonly RedisScript Merge = RedisScript.Compose("common", "merge");
     public static readonly RedisScript Define = RedisScript.Compose("define");
+    public static readonly RedisScript Reset = RedisScript.Compose("common", "reset");
     public static readonly RedisScript Turn = RedisScript.Compose("turn");
 
     private static readonly Dictionary<string, RedisScript> AcquireByStrategy =
