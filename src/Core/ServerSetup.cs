@@ -3,9 +3,11 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Roadbalancer.Admin;
 using Roadbalancer.Backends;
 using Roadbalancer.Health;
 using Roadbalancer.Ledger;
+using Roadbalancer.Keys;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
@@ -29,6 +31,7 @@ internal static class ServerSetup
         services.AddSingleton(new PoolSource(options));
         services.AddBalancerState(options);
         services.AddLifetimeTotals();
+        services.AddClientKeys(options);
         services.AddSingleton<Forwarder>();
         services.AddSingleton<WaitQueue>();
         services.AddSingleton<AttemptBudget>();
@@ -41,6 +44,7 @@ internal static class ServerSetup
         services.AddSingleton<HealthEndpoint>();
         services.AddSingleton<StatsEndpoint>();
         services.AddSingleton<StateLog>();
+        services.AddAdmin();
         services.AddHostedService<HealthChecks>();
         services.Configure<Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions>(kestrel =>
         {
@@ -59,11 +63,12 @@ internal static class ServerSetup
         });
     }
 
-    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c> and <c>/stats</c>; anything else is a clear 404.</summary>
+    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c>, <c>/stats</c> and the management API; anything else is a clear 404.</summary>
     public static void MapRoadbalancer(this WebApplication app)
     {
         var proxy = app.Services.GetRequiredService<ProxyEndpoint>();
         ReportChanges(app.Services);
+        app.Services.ReportChanges(app.Services.GetRequiredService<EventFeed>().Report);
         var health = app.Services.GetRequiredService<HealthEndpoint>();
         var stats = app.Services.GetRequiredService<StatsEndpoint>();
         app.Run(http => http.Request.Path.Value switch
@@ -72,6 +77,7 @@ internal static class ServerSetup
             "/health" => HealthEndpoint.HealthAsync(http),
             "/ready" => health.ReadyAsync(http),
             "/stats" => stats.HandleAsync(http),
+            var path when AdminEndpoint.Serves(path!) => app.Services.GetRequiredService<AdminEndpoint>().HandleAsync(http),
             var path => new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url",
                 $"Unknown request URL: {http.Request.Method} {path}. The OpenAI-compatible API is at /v1.").WriteAsync(http, RequestIds.For(http)),
         });

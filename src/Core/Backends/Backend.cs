@@ -80,6 +80,9 @@ internal sealed record Backend
     /// <summary>False: disabled by hand; it stays so whatever the probes say. Key <c>enabled</c>, default true.</summary>
     public bool Enabled { get; init; } = true;
 
+    /// <summary>True: no new requests, by a change at run time; its weight waits for the end of it. Not a key of the configuration.</summary>
+    public bool Draining { get; init; }
+
     /// <summary>What a probe asks for, relative to the base URL (or to the host, when it begins with <c>/</c>). Key <c>health_path</c>, default <c>models</c>.</summary>
     public string HealthPath { get; init; } = "models";
 

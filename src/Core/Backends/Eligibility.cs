@@ -35,7 +35,7 @@ internal static class Eligibility
         return request.Only is >= 0 and var only && only != index ? Obstacle.Excluded
             : request.Excluded.Contains(index) ? Obstacle.Excluded
             : !backend.Enabled ? Obstacle.Disabled
-            : backend.Weight == 0 ? Obstacle.Drained
+            : backend.Weight == 0 || backend.Draining ? Obstacle.Drained
             : !backend.Serves(request.Model) ? Obstacle.WrongModel
             : request.Tags is { Length: > 0 } tags && !backend.HasAll(tags) ? Obstacle.WrongTags
             : Obstacle.None;
@@ -43,7 +43,7 @@ internal static class Eligibility
 
     /// <summary>Whether <see cref="Standing"/> finds nothing for any request that passes <see cref="AsksForNothing"/>.</summary>
     public static bool TakesAny(Backend backend) =>
-        backend.Enabled && backend.Weight > 0 && (backend.ModelName is not null || backend.Models.Count == 0);
+        backend is { Enabled: true, Weight: > 0, Draining: false } && (backend.ModelName is not null || backend.Models.Count == 0);
 
     /// <summary>Whether the request would be content with any backend that serves its model.</summary>
     public static bool AsksForNothing(in AcquireRequest request) =>

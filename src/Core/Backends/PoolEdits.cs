@@ -3,8 +3,34 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Roadbalancer.Options;
+using Roadbalancer.Strategies;
 
 namespace Roadbalancer.Backends;
+
+/// <summary>What was written of one backend at run time, in the configuration's own keys and values, so that every version of the program reads it by its own rules.</summary>
+/// <param name="Name">The backend's name.</param>
+/// <param name="IsWhole">True: it stands for itself; false: these fields lie over the configured backend of that name.</param>
+/// <param name="Fields">A JSON object without nulls. Its credentials are among it.</param>
+internal sealed record BackendEdit(string Name, bool IsWhole, JsonElement Fields);
+
+/// <summary>Settings in place of the configured ones; null for those.</summary>
+/// <param name="HealthCheckInterval">Seconds, see <see cref="BalancerOptions.HealthCheckInterval"/>.</param>
+/// <param name="MaxRetries">See <see cref="BalancerOptions.RetryCount"/>.</param>
+/// <param name="FailureThreshold">See <see cref="BalancerOptions.FailureThreshold"/>.</param>
+/// <param name="HealthChecks">See <see cref="BalancerOptions.HealthCheckEnabled"/>.</param>
+internal sealed record SettingEdits(double? HealthCheckInterval = null, int? MaxRetries = null, int? FailureThreshold = null, bool? HealthChecks = null)
+{
+    /// <summary>What <paramref name="later"/> says, and <paramref name="earlier"/> where it says nothing.</summary>
+    public static SettingEdits? Over(SettingEdits? earlier, SettingEdits? later) => later is null || earlier is null ? later ?? earlier : new(
+        later.HealthCheckInterval ?? earlier.HealthCheckInterval, later.MaxRetries ?? earlier.MaxRetries,
+        later.FailureThreshold ?? earlier.FailureThreshold, later.HealthChecks ?? earlier.HealthChecks);
+}
+
+/// <summary>Who made the last change, for every instance to tell.</summary>
+/// <param name="By">The admin key's name.</param>
+/// <param name="Action">What was done, as events call it.</param>
+/// <param name="Backend">Whose; null where it is not of one backend.</param>
+internal sealed record ChangeNote(string By, string Action, string? Backend);
 
 /// <summary>
 /// What was changed at run time over what is configured: immutable, and the same at every instance. A configured backend is changed or taken
@@ -39,6 +65,24 @@ internal sealed record PoolEdits
     /// <summary>The last numbers of <see cref="Origin"/> that are in these.</summary>
     public ImmutableArray<long> Joined { get; init; } = [];
 
+    /// <summary>Client keys added, or standing in place of a configured one of that name; of secrets there are only hashes.</summary>
+    public ImmutableArray<ClientKey> Keys { get; init; } = [];
+
+    /// <summary>Names of configured client keys that are taken away.</summary>
+    public ImmutableArray<string> RemovedKeys { get; init; } = [];
+
+    /// <summary>What was written of backends, configured or not, in the order in which they came.</summary>
+    public ImmutableArray<BackendEdit> Edited { get; init; } = [];
+
+    /// <summary>Names of backends that take no new requests until they are taken back from here.</summary>
+    public ImmutableArray<string> Drained { get; init; } = [];
+
+    /// <summary>Settings in place of configured ones; null for none.</summary>
+    public SettingEdits? Settings { get; init; }
+
+    /// <summary>Who made the last change; null when it did not come by the management API.</summary>
+    public ChangeNote? Last { get; init; }
+
     public static PoolEdits Parse(string json) => JsonSerializer.Deserialize<PoolEdits>(json, Json) ?? None;
 
     public string ToJson() => JsonSerializer.Serialize(this, Json);
@@ -51,10 +95,19 @@ internal sealed record PoolEdits
     };
 
     /// <summary>These edits and one more: the backend called <paramref name="name"/> is taken out.</summary>
-    public PoolEdits Without(string name) => this with
+    public PoolEdits Without(string name)
+    {
+        var rest = Restored(name);
+        return rest with { Removed = [.. rest.Removed, name] };
+    }
+
+    /// <summary>These edits less every one of the backend called <paramref name="name"/>.</summary>
+    public PoolEdits Restored(string name) => this with
     {
         Put = [.. Put.Where(other => !Same(other.Name, name))],
-        Removed = [.. Removed.Where(other => !Same(other, name)), name],
+        Edited = [.. Edited.Where(other => !Same(other.Name, name))],
+        Drained = [.. Drained.Where(other => !Same(other, name))],
+        Removed = [.. Removed.Where(other => !Same(other, name))],
     };
 
     /// <summary>
@@ -74,26 +127,102 @@ internal sealed record PoolEdits
     /// <summary>The same, known to be all that there is.</summary>
     public PoolEdits Rooted() => Origin == 0 ? this : this with { Version = Version + 1, Origin = 0, Joined = [.. Joined.Append(Origin).TakeLast(OriginsKept)] };
 
-    /// <summary>The configuration with these edits made. Edits that leave no backend are not made.</summary>
+    /// <summary>These edits and one more: <paramref name="key"/> is added, or stands in place of the one of its name.</summary>
+    public PoolEdits WithKey(ClientKey key) => this with
+    {
+        Keys = [.. Keys.Where(other => !Same(other.Name, key.Name)), key],
+        RemovedKeys = [.. RemovedKeys.Where(name => !Same(name, key.Name))],
+    };
+
+    /// <summary>These edits and one more: the key called <paramref name="name"/> is taken away.</summary>
+    /// <param name="isConfigured">It is in the configuration, so that its name has to be remembered.</param>
+    public PoolEdits WithoutKey(string name, bool isConfigured) => this with
+    {
+        Keys = [.. Keys.Where(other => !Same(other.Name, name))],
+        RemovedKeys = [.. RemovedKeys.Where(other => !Same(other, name)), .. isConfigured ? [name] : Array.Empty<string>()],
+    };
+
+    /// <summary>These edits and one more: <paramref name="edit"/> in place of the one of its name.</summary>
+    public PoolEdits With(BackendEdit edit) => this with
+    {
+        Put = [.. Put.Where(other => !Same(other.Name, edit.Name))],
+        Edited = Edited.FirstOrDefault(other => Same(other.Name, edit.Name)) is { } known ? Edited.Replace(known, edit) : [.. Edited, edit],
+        Removed = [.. Removed.Where(other => !Same(other, edit.Name))],
+    };
+
+    /// <summary>These edits, with the backend called <paramref name="name"/> draining or not.</summary>
+    public PoolEdits WithDraining(string name, bool drains)
+    {
+        var others = Drained.Where(other => !Same(other, name));
+        return this with { Drained = drains ? [.. others, name] : [.. others] };
+    }
+
+    /// <summary>What was written of the backend called <paramref name="name"/>; null for nothing.</summary>
+    public BackendEdit? EditOf(string name) => Edited.FirstOrDefault(edit => Same(edit.Name, name));
+
+    /// <summary>The configuration with these edits made. Edits that leave no backend leave the backends alone.</summary>
     public BalancerOptions ApplyTo(BalancerOptions configured)
     {
+        var edited = ApplyKeysTo(configured);
         var kept = configured.Backends.Where(backend => !Removed.Contains(backend.Name, StringComparer.OrdinalIgnoreCase))
-            .Select(backend => Put.FirstOrDefault(put => Same(put.Name, backend.Name)) ?? backend).ToList();
+            .Select(backend => Put.FirstOrDefault(put => Same(put.Name, backend.Name)) ?? Over(backend, configured)).ToList();
         kept.AddRange(Put.Where(put => !kept.Exists(backend => Same(backend.Name, put.Name))));
-        return kept.Count == 0 ? configured : configured with { Strategy = Strategy ?? configured.Strategy, Backends = [.. kept] };
+        kept.AddRange(Edited.Where(edit => edit.IsWhole && !kept.Exists(backend => Same(backend.Name, edit.Name)))
+            .Select(edit => BackendFields.Bind(edit.Name, edit.Fields, null, configured, out _)).OfType<Backend>());
+        if (kept.Count == 0)
+        {
+            return edited;
+        }
+
+        return edited with
+        {
+            Strategy = Strategy is { } strategy && StrategyTable.Knows(strategy) ? strategy : configured.Strategy,
+            HealthCheckInterval = Settings?.HealthCheckInterval is { } seconds ? TimeSpan.FromSeconds(seconds) : configured.HealthCheckInterval,
+            RetryCount = Settings?.MaxRetries ?? configured.RetryCount,
+            FailureThreshold = Settings?.FailureThreshold ?? configured.FailureThreshold,
+            HealthCheckEnabled = Settings?.HealthChecks ?? configured.HealthCheckEnabled,
+            Backends = [.. kept.Select(backend => Drained.Contains(backend.Name, StringComparer.OrdinalIgnoreCase) ? backend with { Draining = true } : backend)],
+        };
     }
 
     /// <summary>These with <paramref name="apart"/> made over them. Begun apart themselves, they stay so.</summary>
     private PoolEdits Over(PoolEdits apart, long version)
     {
         var joined = apart.Removed.Aggregate(this, (edits, name) => edits.Without(name));
-        return apart.Put.Aggregate(joined, (edits, backend) => edits.With(backend)) with
+        joined = apart.Put.Aggregate(joined, (edits, backend) => edits.With(backend));
+        joined = apart.Edited.Aggregate(joined, (edits, edit) => edits.With(edit));
+        joined = apart.Drained.Aggregate(joined, (edits, name) => edits.WithDraining(name, drains: true));
+        joined = apart.RemovedKeys.Aggregate(joined, (edits, name) => edits.WithoutKey(name, isConfigured: true));
+        return apart.Keys.Aggregate(joined, (edits, key) => edits.WithKey(key)) with
         {
             Version = version,
             Strategy = apart.Strategy ?? Strategy,
+            Settings = SettingEdits.Over(Settings, apart.Settings),
+            Last = apart.Last ?? Last,
             Joined = [.. Joined.Concat(apart.Joined).Append(apart.Origin).Distinct().TakeLast(OriginsKept)],
         };
     }
+
+
+    private BalancerOptions ApplyKeysTo(BalancerOptions configured)
+    {
+        if (Keys.IsEmpty && RemovedKeys.IsEmpty)
+        {
+            return configured;
+        }
+
+        var keys = configured.ClientKeys.Where(key => !RemovedKeys.Contains(key.Name, StringComparer.OrdinalIgnoreCase))
+            .Select(key => Keys.FirstOrDefault(put => Same(put.Name, key.Name)) is { } put ? put with { Hash = put.Hash.Length == 0 ? key.Hash : put.Hash } : key).ToList();
+        keys.AddRange(Keys.Where(put => put.Hash.Length > 0 && !keys.Exists(key => Same(key.Name, put.Name))));
+
+        // A balancer that asked for keys never opens to everyone because the last of them is gone.
+        return configured with { ClientKeys = [.. keys], IsClosed = keys.Count == 0 };
+    }
+
+    /// <summary>The configured backend with what was written over it; as it is where that no longer fits.</summary>
+    private Backend Over(Backend backend, BalancerOptions configured) => EditOf(backend.Name) is { } edit
+        ? BackendFields.Bind(backend.Name, edit.Fields, edit.IsWhole ? null : backend, configured, out _) ?? backend
+        : backend;
 
     private static bool Same(string one, string other) => string.Equals(one, other, StringComparison.OrdinalIgnoreCase);
 

@@ -7,7 +7,7 @@ internal sealed class PoolSource
 {
     private readonly Lock _lock = new();
     private volatile Pool _current;
-    private BalancerOptions _configured;
+    private volatile BalancerOptions _configured;
     private volatile PoolEdits _edits = PoolEdits.None;
 
     public PoolSource(BalancerOptions options) => (_configured, _current) = (options, new Pool(options, version: 1));
@@ -16,6 +16,9 @@ internal sealed class PoolSource
     public event Action<Pool, Pool>? Changed;
 
     public Pool Current => _current;
+
+    /// <summary>The configuration without what was changed at run time.</summary>
+    public BalancerOptions Configured => _configured;
 
     /// <summary>What was changed at run time, over the configuration.</summary>
     public PoolEdits Edits => _edits;

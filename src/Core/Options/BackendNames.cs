@@ -39,7 +39,8 @@ internal static class BackendNames
         return backends.AddRange(added.Select(backend => backend with { Name = Unique(backend.Name, taken) }));
     }
 
-    private static string Default(Uri url, HashSet<string> taken) => Unique($"{url.Host}:{url.Port}", taken);
+    /// <summary>The name of a backend that has none of its own; it is added to <paramref name="taken"/>.</summary>
+    internal static string Default(Uri url, HashSet<string> taken) => Unique($"{url.Host}:{url.Port}", taken);
 
     private static string Unique(string wanted, HashSet<string> taken)
     {

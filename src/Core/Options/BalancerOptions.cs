@@ -32,15 +32,6 @@ internal enum StreamRecovery
     Off,
 }
 
-/// <summary>A key that a client may present. Never logged; compared in constant time.</summary>
-/// <param name="Name">Shown in logs and statistics.</param>
-/// <param name="Key">The secret.</param>
-internal sealed record ClientKey(string Name, string Key)
-{
-    /// <summary>The name alone, so that a key cannot slip into a log through formatting.</summary>
-    public override string ToString() => Name;
-}
-
 /// <summary>Everything a user configures, validated and with defaults filled in. Built by the loader, never by hand in production code.</summary>
 internal sealed record BalancerOptions
 {
@@ -128,8 +119,29 @@ internal sealed record BalancerOptions
     /// <summary>Keys that clients may present; empty: open. <c>ROADBALANCER_API_KEYS</c>, key <c>api_keys</c>.</summary>
     public ImmutableArray<ClientKey> ClientKeys { get; init; } = [];
 
+    /// <summary>True although there are no client keys: all that there were have been taken away at run time, and nobody may call.</summary>
+    public bool IsClosed { get; init; }
+
+    /// <summary>
+    /// Tokens of an answer that are reserved for a key with <c>tokens_per_minute</c> where neither the request nor a backend names a maximum.
+    /// 1 to 10,000,000, default 1,024. Key <c>assumed_max_tokens</c>.
+    /// </summary>
+    public int AssumedMaxTokens { get; init; } = 1_024;
+
     /// <summary>Names of client keys that may ask how their request was routed (<c>X-Debug-Routing: 1</c>); while no client keys are configured anyone may. Key <c>debug_keys</c>.</summary>
     public ImmutableArray<string> DebugKeys { get; init; } = [];
+
+    /// <summary>Keys of the management API; empty: it answers on this machine only, and not at all under the Functions host. <c>ROADBALANCER_ADMIN_KEYS</c>, key <c>admin_keys</c>.</summary>
+    public ImmutableArray<ClientKey> AdminKeys { get; init; } = [];
+
+    /// <summary>Hosts that URLs given to the management API may have, <c>*</c> for any characters, a port where one is meant; empty, the default: any but link-local and metadata addresses. Key <c>allowed_backend_hosts</c>.</summary>
+    public ImmutableArray<string> AllowedBackendHosts { get; init; } = [];
+
+    /// <summary>Whether the Azure Functions host started this process: then every caller looks local. Not a key.</summary>
+    public bool BehindFunctionsHost { get; init; }
+
+    /// <summary>What a backend that comes at run time inherits where it says nothing. Not a key.</summary>
+    public BackendDefaults BackendDefaults { get; init; } = BackendDefaults.None;
 
     /// <summary>How long the union of <c>GET /v1/models</c> is kept. Key <c>models_cache</c>, seconds, default 10.</summary>
     public TimeSpan ModelsCache { get; init; } = TimeSpan.FromSeconds(10);

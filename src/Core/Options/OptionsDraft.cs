@@ -54,6 +54,15 @@ internal sealed record FamilyDefaults(TimeSpan Timeout, int MaxConnections)
     public static readonly FamilyDefaults B = new(TimeSpan.FromSeconds(30), 50);
 }
 
+/// <summary>Where a backend's unwritten values come from.</summary>
+/// <param name="Times">Times written for all backends.</param>
+/// <param name="Family">What holds where those are not written either.</param>
+internal sealed record BackendDefaults(BackendTimes Times, FamilyDefaults Family)
+{
+    /// <summary>A file that says nothing.</summary>
+    public static readonly BackendDefaults None = new(new(), FamilyDefaults.A);
+}
+
 /// <summary>One backend while it is put together.</summary>
 /// <param name="place">Where it was written.</param>
 internal sealed class BackendDraft(SettingReader place)

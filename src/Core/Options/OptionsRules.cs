@@ -45,7 +45,13 @@ internal static class OptionsRules
         }
 
         Warn(options, host, backends, binding);
-        return options with { Backends = backends, Mode = mode };
+        return options with
+        {
+            Backends = backends,
+            Mode = mode,
+            BehindFunctionsHost = host.BehindFunctionsHost,
+            BackendDefaults = new(draft.Times, source?.Defaults ?? FamilyDefaults.A),
+        };
     }
 
     /// <summary>

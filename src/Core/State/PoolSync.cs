@@ -53,7 +53,9 @@ internal sealed partial class PoolSync : BackgroundService
     public Func<PoolEdits, CancellationToken, Task<bool>>? Keep { get; set; }
 
     /// <summary>Changes the pool here and everywhere; <paramref name="change"/> may be called again when another instance was faster.</summary>
-    public async Task<ChangeResult> ChangeAsync(Func<PoolEdits, PoolEdits> change, CancellationToken cancellationToken)
+    /// <param name="change">The changed edits, or null to leave everything as it is.</param>
+    /// <param name="cancellationToken">Ends the wait for a change that is being made.</param>
+    public async Task<ChangeResult> ChangeAsync(Func<PoolEdits, PoolEdits?> change, CancellationToken cancellationToken)
     {
         await _changing.WaitAsync(cancellationToken);
         try
@@ -138,12 +140,17 @@ internal sealed partial class PoolSync : BackgroundService
     }
 
     /// <summary>True when the other instances know, or there are none; false when it is in force here alone for now.</summary>
-    private async Task<bool> PutInForceAsync(Func<PoolEdits, PoolEdits> change)
+    private async Task<bool> PutInForceAsync(Func<PoolEdits, PoolEdits?> change)
     {
         while (true)
         {
             var known = _pools.Edits;
-            var wanted = change(known) with { Version = known.Version + 1, Origin = known.Version == 0 && !_isRooted ? NewOrigin() : known.Origin, Joined = known.Joined };
+            if (change(known) is not { } changed)
+            {
+                return true;
+            }
+
+            var wanted = changed with { Version = known.Version + 1, Origin = known.Version == 0 && !_isRooted ? NewOrigin() : known.Origin, Joined = known.Joined };
             if (_shared is null)
             {
                 Apply(wanted);

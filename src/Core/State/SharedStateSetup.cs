@@ -16,6 +16,7 @@ internal static class SharedStateSetup
         services.AddSingleton<InMemoryState>();
         services.AddSingleton(provider => new PoolSync(
             provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<PoolSync>>(), provider.GetService<RedisState>()));
+        services.AddSingleton(provider => new StateReset(provider.GetRequiredService<InMemoryState>(), provider.GetService<RedisState>()));
         if (options.Redis is not { } address || options.Mode == BalancingMode.SingleBackend)
         {
             services.AddSingleton(new ProbeTurn(null));

@@ -15,6 +15,7 @@ internal static class StateScripts
     public static readonly RedisScript Define = RedisScript.Compose("define");
     public static readonly RedisScript BaseRead = RedisScript.Compose("base_read");
     public static readonly RedisScript BaseKeep = RedisScript.Compose("base_keep");
+    public static readonly RedisScript Reset = RedisScript.Compose("common", "reset");
     public static readonly RedisScript Turn = RedisScript.Compose("turn");
 
     private static readonly Dictionary<string, RedisScript> AcquireByStrategy =

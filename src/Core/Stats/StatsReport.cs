@@ -11,8 +11,8 @@ internal static class StatsReport
 {
     public static BalancerStats Of(Pool pool, PoolSnapshot snapshot)
     {
-        var obstacles = Eligibility.Explain(new AcquireRequest { Pool = pool }, snapshot);
         var backends = pool.Backends.Select((backend, index) => snapshot.For(backend.Name, index)).ToArray();
+        var obstacles = backends.Select((backend, index) => ConditionOf(pool, index, backend.Vitals, snapshot.NowMs)).ToArray();
         var successes = backends.Sum(backend => backend.Totals.Successes);
         var failures = backends.Sum(backend => backend.Totals.Failures);
         return new BalancerStats
@@ -57,7 +57,7 @@ internal static class StatsReport
         };
     }
 
-    private static OrderedDictionary<string, long> OutcomesOf(BackendTotals totals)
+    public static OrderedDictionary<string, long> OutcomesOf(BackendTotals totals)
     {
         var outcomes = new OrderedDictionary<string, long>();
         for (var kind = 0; kind < totals.ByKind.Length; kind++)
@@ -77,9 +77,14 @@ internal static class StatsReport
 
     private static DateTimeOffset? TimeOf(long unixMs) => unixMs == 0 ? null : DateTimeOffset.FromUnixTimeMilliseconds(unixMs);
 
-    private static bool IsHealthy(Obstacle obstacle) => obstacle is Obstacle.None or Obstacle.SlowStart or Obstacle.Full or Obstacle.Parked or Obstacle.Drained;
+    /// <summary>What stands against the backend itself; that it is drained says nothing of its health.</summary>
+    public static Obstacle ConditionOf(Pool pool, int index, Vitals vitals, long nowMs) => !pool.Backends[index].Enabled
+        ? Obstacle.Disabled
+        : Eligibility.Passing(new AcquireRequest { Pool = pool }, pool.Backends[index], vitals, nowMs);
 
-    private static string StatusOf(Obstacle obstacle, Vitals vitals) => obstacle switch
+    public static bool IsHealthy(Obstacle obstacle) => obstacle is Obstacle.None or Obstacle.SlowStart or Obstacle.Full or Obstacle.Parked;
+
+    public static string StatusOf(Obstacle obstacle, Vitals vitals) => obstacle switch
     {
         Obstacle.Disabled => "disabled",
         Obstacle.Misconfigured => "misconfigured",

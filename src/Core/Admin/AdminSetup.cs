@@ -1,0 +1,32 @@
+using Microsoft.Extensions.DependencyInjection;
+using Roadbalancer.Backends;
+using Roadbalancer.Proxy;
+using Roadbalancer.State;
+
+namespace Roadbalancer.Admin;
+
+/// <summary>Registers the management API. Nothing of it but the feed is made before the first call.</summary>
+internal static class AdminSetup
+{
+    public static void AddAdmin(this IServiceCollection services)
+    {
+        services.AddSingleton<DurableVersion>();
+        services.AddSingleton<HistorySource>();
+        services.AddSingleton<EventFeed>();
+        services.AddSingleton<StandingReader>();
+        services.AddSingleton(provider => new StatusView(
+            provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<WaitQueue>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<FallbackState>()));
+        services.AddSingleton<PoolChanges>();
+        services.AddSingleton<HostRules>();
+        services.AddSingleton<ReportRoutes>();
+        services.AddSingleton<BackendRoutes>();
+        services.AddSingleton<ActionRoutes>();
+        services.AddSingleton<SettingRoutes>();
+        services.AddSingleton<KeyRoutes>();
+        services.AddSingleton<StatusTicker>();
+        services.AddSingleton<EventRoute>();
+        services.AddSingleton<AdminRoutes>();
+        services.AddSingleton<AdminAccess>();
+        services.AddSingleton<AdminEndpoint>();
+    }
+}

@@ -1,0 +1,107 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
+using Roadbalancer.Backends;
+using Roadbalancer.Options;
+
+namespace Roadbalancer.Admin;
+
+/// <summary>What is told of the whole: status, metrics, history.</summary>
+internal sealed class ReportRoutes(StandingReader reader, StatusView view, HistorySource history, PoolChanges changes, TimeProvider time)
+{
+    private const int MostPoints = 2_000;
+
+    private static readonly TimeSpan DefaultSpan = TimeSpan.FromHours(24);
+
+    public async ValueTask<AdminReply?> StatusAsync(AdminCall call)
+    {
+        var standing = await reader.ReadAsync(call.Left);
+        return AdminReply.Data(view.Status(standing, changes.Durable()));
+    }
+
+    public async ValueTask<AdminReply?> MetricsAsync(AdminCall call)
+    {
+        var standing = await reader.ReadAsync(call.Left);
+        return AdminReply.Data(new JsonObject
+        {
+            ["backends"] = new JsonArray([.. standing.Pool.Backends.Select((_, index) => BackendView.Metrics(standing, index))]),
+            ["time"] = AdminJson.Time(time.GetUtcNow()),
+        });
+    }
+
+    public async ValueTask<AdminReply?> HistoryAsync(AdminCall call)
+    {
+        var now = time.GetUtcNow();
+        if (Moment(call, "to", now, out var to) is { } refusal || (refusal = Moment(call, "from", to - DefaultSpan, out var from)) is not null)
+        {
+            return refusal;
+        }
+
+        var step = 3_600;
+        if (call.Parameter("step") is { } text && (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out step) || step is < 60 or > 86_400))
+        {
+            return AdminReply.InvalidParameter("step", $"'{AdminReply.Shown(text)}' is not valid; must be a whole number from 60 to 86,400 (seconds)");
+        }
+
+        if (from >= to || (to - from).TotalSeconds / step > MostPoints)
+        {
+            return from >= to ? AdminReply.InvalidParameter("from", "must be before to")
+                : AdminReply.InvalidParameter("step", $"makes more than {MostPoints:N0} points; ask for a longer step or a shorter time");
+        }
+
+        if (history.ReadAsync is not { } read)
+        {
+            return AdminReply.Error(StatusCodes.Status503ServiceUnavailable, "history_unavailable", "Nothing keeps history here.");
+        }
+
+        var page = await read(new(call.Parameter("backend"), from, to, TimeSpan.FromSeconds(step)), call.Left);
+        return page.Backends is null
+            ? AdminReply.UnknownBackend(call.Parameter("backend") ?? "", (await reader.ReadAsync(call.Left)).Pool.Backends.Select(backend => backend.Name))
+            : AdminReply.Data(Page(page, from, to));
+    }
+
+    private static JsonObject Page(HistoryPage page, DateTimeOffset from, DateTimeOffset to) => new()
+    {
+        ["from"] = AdminJson.Time(from),
+        ["to"] = AdminJson.Time(to),
+        ["step"] = page.Step.TotalSeconds,
+        ["backends"] = new JsonArray([.. page.Backends!.Value.Select(series => new JsonObject
+        {
+            ["name"] = series.Backend,
+            ["points"] = new JsonArray([.. series.Points.Select(Point)]),
+        })]),
+        ["transitions"] = new JsonArray([.. page.Transitions.Select(transition => new JsonObject
+        {
+            ["time"] = AdminJson.Time(transition.Time),
+            ["backend"] = transition.Backend,
+            ["kind"] = transition.Kind,
+        })]),
+    };
+
+    private static JsonObject Point(HistoryPoint point)
+    {
+        var counted = new JsonObject { ["time"] = AdminJson.Time(point.Time) };
+        AdminJson.Count(counted, point.Totals);
+        return counted;
+    }
+
+    /// <summary>A time in ISO 8601 or Unix seconds.</summary>
+    private static AdminReply? Moment(AdminCall call, string key, DateTimeOffset unless, out DateTimeOffset moment)
+    {
+        moment = unless;
+        if (call.Parameter(key) is not { } text)
+        {
+            return null;
+        }
+
+        if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds) && seconds < 253_402_300_800)
+        {
+            moment = DateTimeOffset.FromUnixTimeMilliseconds((long)(seconds * 1000));
+            return null;
+        }
+
+        // A plus sign that was not escaped arrives as a blank.
+        return DateTimeOffset.TryParse(text.Replace(' ', '+'), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out moment) ? null
+            : AdminReply.InvalidParameter(key, $"'{AdminReply.Shown(text)}' is not valid; must be a time like 2026-11-22T07:00:00Z, or Unix seconds");
+    }
+}
