@@ -10,6 +10,7 @@ using Roadbalancer.Proxy;
 using Roadbalancer.State;
 using Roadbalancer.Stats;
 using Roadbalancer.Strategies;
+using Roadbalancer.Telemetry;
 
 namespace Roadbalancer;
 
@@ -38,6 +39,9 @@ internal static class ServerSetup
         services.AddSingleton<HealthProbe>();
         services.AddSingleton<HealthEndpoint>();
         services.AddSingleton<StatsEndpoint>();
+        services.AddSingleton<BackendGauges>();
+        services.AddSingleton<ProcessMetrics>();
+        services.AddSingleton<MetricsEndpoint>();
         services.AddSingleton<StateLog>();
         services.AddHostedService<HealthChecks>();
         services.Configure<Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions>(kestrel =>
@@ -57,19 +61,21 @@ internal static class ServerSetup
         });
     }
 
-    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c> and <c>/stats</c>; anything else is a clear 404.</summary>
+    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c>, <c>/stats</c> and <c>/metrics</c>; anything else is a clear 404.</summary>
     public static void MapRoadbalancer(this WebApplication app)
     {
         var proxy = app.Services.GetRequiredService<ProxyEndpoint>();
         ReportChanges(app.Services);
         var health = app.Services.GetRequiredService<HealthEndpoint>();
         var stats = app.Services.GetRequiredService<StatsEndpoint>();
+        var metrics = app.Services.GetRequiredService<MetricsEndpoint>();
         app.Run(http => http.Request.Path.Value switch
         {
             var path when path!.StartsWith("/v1/", StringComparison.OrdinalIgnoreCase) => proxy.HandleAsync(http),
             "/health" => HealthEndpoint.HealthAsync(http),
             "/ready" => health.ReadyAsync(http),
             "/stats" => stats.HandleAsync(http),
+            "/metrics" => metrics.HandleAsync(http),
             var path => new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url",
                 $"Unknown request URL: {http.Request.Method} {path}. The OpenAI-compatible API is at /v1.").WriteAsync(http, RequestIds.For(http)),
         });

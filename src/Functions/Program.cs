@@ -32,12 +32,24 @@ if (!loaded.IsValid)
     return 2;
 }
 
+var otlp = OtlpSettings.Read(Environment.GetEnvironmentVariable, out var problem);
+if (problem is not null)
+{
+    await Console.Error.WriteLineAsync(problem);
+    return 2;
+}
+
 var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
 builder.WebHost.UseKestrelCore().UseUrls([.. loaded.Host.ListenUrls]);
 HostSetup.AddLogging(builder.Logging, loaded.Host, showsRequests: commandLine.Demo);
 builder.Services.AddRoadbalancer(loaded.Options);
 builder.Services.AddHostedService(services => new OptionsWatcher(
     loader, loaded, services.GetRequiredService<PoolSource>(), TimeProvider.System, services.GetRequiredService<ILogger<OptionsWatcher>>()));
+if (otlp is not null)
+{
+    HostSetup.AddExport(builder.Services, otlp);
+}
+
 await using var app = builder.Build();
 app.MapRoadbalancer();
 if (await app.Services.CheckRedisAsync(loaded.Options) is { } missing)

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Roadbalancer.Backends;
@@ -9,14 +8,14 @@ namespace Roadbalancer.Stats;
 
 /// <summary>
 /// <c>GET /stats</c>: what has been counted, in the flat form that users of the client module know, with each backend's counters beside it.
-/// For those who hold a client key; without client keys, for callers on this machine.
+/// For those whom <see cref="ReadingRight"/> lets read.
 /// </summary>
 internal sealed class StatsEndpoint(PoolSource pools, IBalancerState state)
 {
     public async Task HandleAsync(HttpContext http)
     {
         var pool = pools.Current;
-        if (Refuse(http, pool.Keys) is { } refusal)
+        if (ReadingRight.Refuse(http, pool) is { } refusal)
         {
             await refusal.WriteAsync(http, RequestIds.For(http));
             return;
@@ -28,12 +27,4 @@ internal sealed class StatsEndpoint(PoolSource pools, IBalancerState state)
         http.Response.ContentLength = body.Length;
         await http.Response.Body.WriteAsync(body, http.RequestAborted);
     }
-
-    private static ErrorAnswer? Refuse(HttpContext http, KeyRing keys) =>
-        !keys.IsOpen && keys.Find(http.Request) is null
-            ? new(StatusCodes.Status401Unauthorized, "invalid_request_error", "invalid_api_key", "Incorrect or missing API key.")
-        : keys.IsOpen && http.Connection.RemoteIpAddress is { } caller && !IPAddress.IsLoopback(caller)
-            ? new(StatusCodes.Status403Forbidden, "invalid_request_error", "no_keys_configured",
-                "Statistics are told on this machine only until ROADBALANCER_API_KEYS is set.")
-        : null;
 }

@@ -77,7 +77,8 @@ internal static class StatsReport
 
     private static DateTimeOffset? TimeOf(long unixMs) => unixMs == 0 ? null : DateTimeOffset.FromUnixTimeMilliseconds(unixMs);
 
-    private static bool IsHealthy(Obstacle obstacle) => obstacle is Obstacle.None or Obstacle.SlowStart or Obstacle.Full or Obstacle.Parked or Obstacle.Drained;
+    /// <summary>Whether a backend so placed counts as healthy: busy, resting or drained is no illness.</summary>
+    public static bool IsHealthy(Obstacle obstacle) => obstacle is Obstacle.None or Obstacle.SlowStart or Obstacle.Full or Obstacle.Parked or Obstacle.Drained;
 
     private static string StatusOf(Obstacle obstacle, Vitals vitals) => obstacle switch
     {
