@@ -2,18 +2,21 @@ using Roadbalancer.Proxy;
 
 namespace Roadbalancer.Telemetry;
 
-/// <summary>The series of one backend, kept so that recording looks nothing up. Those of an outcome are made when it first comes.</summary>
+/// <summary>
+/// The series of one backend, kept so that recording looks nothing up; each is made when there is something to record, and two threads that make
+/// the same at once get the same.
+/// </summary>
 internal sealed class BackendSeries(TrafficFamilies families, string backend)
 {
     private static readonly int Kinds = Enum.GetValues<OutcomeKind>().Length;
 
     private readonly Count?[] _requests = new Count?[Kinds];
     private readonly Count?[] _attempts = new Count?[Kinds];
-    private readonly Distribution _succeeded = families.AttemptDuration.With(backend, "succeeded");
-    private readonly Distribution _failed = families.AttemptDuration.With(backend, "failed");
-    private readonly Distribution _neutral = families.AttemptDuration.With(backend, "neutral");
-    private readonly Distribution _firstToken = families.AttemptFirstToken.With(backend);
-    private readonly Distribution _outputToken = families.AttemptOutputToken.With(backend);
+    private Distribution? _succeeded;
+    private Distribution? _failed;
+    private Distribution? _neutral;
+    private Distribution? _firstToken;
+    private Distribution? _outputToken;
     private readonly Count _input = families.Tokens.With(backend, "input");
     private readonly Count _output = families.Tokens.With(backend, "output");
 
@@ -24,18 +27,18 @@ internal sealed class BackendSeries(TrafficFamilies families, string backend)
         Of(_attempts, families.Attempts, outcome.Kind).Add();
         (OutcomeTable.For(outcome.Kind).Blame switch
         {
-            Blame.Praise => _succeeded,
-            Blame.None => _neutral,
-            _ => _failed,
+            Blame.Praise => _succeeded ??= families.AttemptDuration.With(backend, "succeeded"),
+            Blame.None => _neutral ??= families.AttemptDuration.With(backend, "neutral"),
+            _ => _failed ??= families.AttemptDuration.With(backend, "failed"),
         }).Record(outcome.DurationMs / 1000);
         if (outcome.FirstTokenMs is { } firstTokenMs)
         {
-            _firstToken.Record(firstTokenMs / 1000);
+            (_firstToken ??= families.AttemptFirstToken.With(backend)).Record(firstTokenMs / 1000);
         }
 
         if (ModelSeries.SecondsPerToken(outcome) is { } seconds)
         {
-            _outputToken.Record(seconds);
+            (_outputToken ??= families.AttemptOutputToken.With(backend)).Record(seconds);
         }
 
         if (outcome.InputTokens is > 0 and { } input)
@@ -49,6 +52,5 @@ internal sealed class BackendSeries(TrafficFamilies families, string backend)
         }
     }
 
-    /// <summary>Two threads may make the same at once: the family gives both the same one.</summary>
     private Count Of(Count?[] counts, CounterMetric family, OutcomeKind kind) => counts[(int)kind] ??= family.With(backend, Trail.NameOf(kind));
 }

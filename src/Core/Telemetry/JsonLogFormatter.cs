@@ -26,6 +26,7 @@ internal sealed class JsonLogFormatter(TimeProvider time) : ConsoleFormatter(For
 
     public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
     {
+        var message = logEntry.Formatter(logEntry.State, logEntry.Exception);
         var buffer = new ArrayBufferWriter<byte>(512);
         using (var json = new Utf8JsonWriter(buffer, Options))
         {
@@ -34,8 +35,8 @@ internal sealed class JsonLogFormatter(TimeProvider time) : ConsoleFormatter(For
             json.WriteString("level", NameOf(logEntry.LogLevel));
             json.WriteNumber("event", logEntry.EventId.Id);
             json.WriteString("category", logEntry.Category);
-            json.WriteString("message", logEntry.Formatter(logEntry.State, logEntry.Exception));
-            WriteFields(json, logEntry.State);
+            json.WriteString("message", message);
+            WriteFields(json, logEntry.State, message);
             if (Activity.Current is { Source.Name: RequestSpan.SourceName } activity)
             {
                 json.WriteString("trace_id", activity.TraceId.ToHexString());
@@ -53,7 +54,7 @@ internal sealed class JsonLogFormatter(TimeProvider time) : ConsoleFormatter(For
         textWriter.WriteLine(Encoding.UTF8.GetString(buffer.WrittenSpan));
     }
 
-    private static void WriteFields<TState>(Utf8JsonWriter json, TState state)
+    private static void WriteFields<TState>(Utf8JsonWriter json, TState state, string message)
     {
         if (state is not IReadOnlyList<KeyValuePair<string, object?>> fields)
         {
@@ -62,7 +63,7 @@ internal sealed class JsonLogFormatter(TimeProvider time) : ConsoleFormatter(For
 
         foreach (var (key, value) in fields)
         {
-            if (key == "{OriginalFormat}")
+            if (key == "{OriginalFormat}" || (value is string whole && whole == message))
             {
                 continue;
             }

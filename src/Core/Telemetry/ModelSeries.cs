@@ -11,10 +11,10 @@ internal sealed class ModelSeries(TrafficFamilies families, string operation, st
     private static readonly int Kinds = Enum.GetValues<OutcomeKind>().Length;
 
     private readonly Distribution?[] _durations = new Distribution?[Kinds + 1];
-    private readonly Distribution _firstToken = families.FirstToken.With(operation, Provider, model);
-    private readonly Distribution _outputToken = families.OutputToken.With(operation, Provider, model);
-    private readonly Distribution _input = families.TokenUsage.With(operation, Provider, model, "input");
-    private readonly Distribution _output = families.TokenUsage.With(operation, Provider, model, "output");
+    private Distribution? _firstToken;
+    private Distribution? _outputToken;
+    private Distribution? _input;
+    private Distribution? _output;
 
     /// <summary>
     /// Seconds between two tokens of a streamed answer that reported how many it had; null for any other. The first token is not counted:
@@ -41,23 +41,23 @@ internal sealed class ModelSeries(TrafficFamilies families, string operation, st
             if (outcome.FirstTokenMs is { } firstTokenMs)
             {
                 // What came before the last attempt is the request's time without that attempt's.
-                _firstToken.Record(Math.Max(firstTokenMs, elapsed.TotalMilliseconds - outcome.DurationMs + firstTokenMs) / 1000);
+                (_firstToken ??= families.FirstToken.With(operation, Provider, model)).Record(Math.Max(firstTokenMs, elapsed.TotalMilliseconds - outcome.DurationMs + firstTokenMs) / 1000);
             }
 
             if (SecondsPerToken(outcome) is { } seconds)
             {
-                _outputToken.Record(seconds);
+                (_outputToken ??= families.OutputToken.With(operation, Provider, model)).Record(seconds);
             }
         }
 
         if (outcome.InputTokens is { } input)
         {
-            _input.Record(input);
+            (_input ??= families.TokenUsage.With(operation, Provider, model, "input")).Record(input);
         }
 
         if (outcome.OutputTokens is { } output)
         {
-            _output.Record(output);
+            (_output ??= families.TokenUsage.With(operation, Provider, model, "output")).Record(output);
         }
     }
 

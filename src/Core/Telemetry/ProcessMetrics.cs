@@ -29,7 +29,6 @@ internal sealed class ProcessMetrics
             () => Generations.Select((name, generation) => new Reading(GC.CollectionCount(generation) - OfOlder(generation), name)), "gc.heap.generation");
         all.Counter("dotnet.gc.pause.time", "s", "Time that garbage collections held the process up.", () => [new Reading(GC.GetTotalPauseDuration().TotalSeconds)]);
         all.Counter("dotnet.gc.heap.total_allocated", "By", "Bytes allocated on the managed heap.", () => [new Reading(GC.GetTotalAllocatedBytes())]);
-        all.Gauge("dotnet.thread_pool.thread.count", "{thread}", "Threads of the pool.", () => [new Reading(ThreadPool.ThreadCount)]);
         all.Gauge("dotnet.thread_pool.queue.length", "{work_item}", "Work that waits for a thread of the pool.", () => [new Reading(ThreadPool.PendingWorkItemCount)]);
     }
 
