@@ -41,9 +41,18 @@ internal static partial class HostSetup
         }
     }
 
-    /// <summary>Sends metrics and traces. A method of its own, so that compiling its caller does not load what it needs.</summary>
+    /// <summary>Sends metrics and traces where that is wanted; where it is not, nothing of what it needs is loaded.</summary>
+    public static void AddExport(IServiceCollection services, OtlpSettings? settings)
+    {
+        if (settings is not null)
+        {
+            AddWantedExport(services, settings);
+        }
+    }
+
+    /// <summary>A method of its own: compiling it loads OpenTelemetry.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static void AddExport(IServiceCollection services, OtlpSettings settings) => OtlpExport.Add(services, settings);
+    private static void AddWantedExport(IServiceCollection services, OtlpSettings settings) => OtlpExport.Add(services, settings);
 
     /// <summary>Tells where it listens, in which mode, over which backends; and, for the demo, what to try.</summary>
     public static void Announce(WebApplication app, OptionsResult loaded, bool isDemo)

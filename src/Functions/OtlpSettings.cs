@@ -12,28 +12,28 @@ internal sealed record OtlpSettings(bool Metrics, bool Traces)
     private const string Endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
     /// <param name="variables">The process's environment.</param>
-    /// <param name="problem">Null, or what is wrong with a variable, which it names; its value may hold a secret and is not told.</param>
+    /// <param name="problems">What is wrong, a line a variable, which it names; empty for nothing. A URL may hold a secret and is not told.</param>
     /// <returns>Null when nothing is to be sent.</returns>
-    public static OtlpSettings? Read(Func<string, string?> variables, out string? problem)
+    public static OtlpSettings? Read(Func<string, string?> variables, out string problems)
     {
-        problem = null;
+        problems = "";
         if (variables("OTEL_SDK_DISABLED") is { } disabled && disabled.Equals("true", StringComparison.OrdinalIgnoreCase))
         {
             return null;
         }
 
         var settings = new OtlpSettings(
-            IsOn(variables, "METRICS", ref problem), IsOn(variables, "TRACES", ref problem));
-        return problem is null && (settings.Metrics || settings.Traces) ? settings : null;
+            IsOn(variables, "METRICS", ref problems), IsOn(variables, "TRACES", ref problems));
+        return problems.Length == 0 && (settings.Metrics || settings.Traces) ? settings : null;
     }
 
-    private static bool IsOn(Func<string, string?> variables, string signal, ref string? problem)
+    private static bool IsOn(Func<string, string?> variables, string signal, ref string problems)
     {
         if (variables($"OTEL_{signal}_EXPORTER") is { Length: > 0 } exporter && !exporter.Equals("otlp", StringComparison.OrdinalIgnoreCase))
         {
             if (!exporter.Equals("none", StringComparison.OrdinalIgnoreCase))
             {
-                problem = $"OTEL_{signal}_EXPORTER: must be otlp or none, not '{exporter}'";
+                problems += $"OTEL_{signal}_EXPORTER: must be otlp or none, not '{exporter}'\n";
             }
 
             return false;
@@ -48,7 +48,8 @@ internal sealed record OtlpSettings(bool Metrics, bool Traces)
 
         if (!Uri.TryCreate(endpoint, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
         {
-            problem = $"{name}: must be an http or https URL, such as http://localhost:4317";
+            var line = $"{name}: must be an http or https URL, such as http://localhost:4317\n";
+            problems += problems.Contains(line, StringComparison.Ordinal) ? "" : line;
             return false;
         }
 

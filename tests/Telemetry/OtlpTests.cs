@@ -83,9 +83,9 @@ public sealed class OtlpTests
     {
         var environment = variables.Split(';', StringSplitOptions.RemoveEmptyEntries).Select(variable => variable.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]);
 
-        var settings = OtlpSettings.Read(environment.GetValueOrDefault, out var problem);
+        var settings = OtlpSettings.Read(environment.GetValueOrDefault, out var problems);
 
-        Assert.Equal(expected, problem ?? (settings is null ? null : (settings.Metrics ? "metrics " : " ") + (settings.Traces ? "traces" : "")));
+        Assert.Equal(expected, problems.Length > 0 ? problems.TrimEnd() : (settings is null ? null : (settings.Metrics ? "metrics " : " ") + (settings.Traces ? "traces" : "")));
     }
 
     private static string Config(ScriptedUpstream upstream) =>
