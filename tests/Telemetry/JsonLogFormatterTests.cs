@@ -23,7 +23,7 @@ public sealed class JsonLogFormatterTests
         var root = json.RootElement;
 
         Assert.Single(line.TrimEnd('\n').Split('\n'));
-Assert.Equal("2026-01-02T03:04:05.000Z", root.GetProperty("time").GetString());
+        Assert.Equal("2026-01-02T03:04:05.000Z", root.GetProperty("time").GetString());
         Assert.Equal("warning", root.GetProperty("level").GetString());
         Assert.Equal(3001, root.GetProperty("event").GetInt32());
         Assert.Equal("said\nso", root.GetProperty("message").GetString());
