@@ -13,6 +13,7 @@ using Roadbalancer.Proxy;
 using Roadbalancer.State;
 using Roadbalancer.Stats;
 using Roadbalancer.Strategies;
+using Roadbalancer.Telemetry;
 
 namespace Roadbalancer;
 
@@ -42,7 +43,11 @@ internal static class ServerSetup
         services.AddSingleton<ProxyEndpoint>();
         services.AddSingleton<HealthProbe>();
         services.AddSingleton<HealthEndpoint>();
+        services.AddSingleton<ReadingRight>();
         services.AddSingleton<StatsEndpoint>();
+        services.AddSingleton<BackendGauges>();
+        services.AddSingleton<ProcessMetrics>();
+        services.AddSingleton<MetricsEndpoint>();
         services.AddSingleton<StateLog>();
         services.AddAdmin();
         services.AddHostedService<HealthChecks>();
@@ -63,7 +68,7 @@ internal static class ServerSetup
         });
     }
 
-    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c>, <c>/stats</c> and the management API; anything else is a clear 404.</summary>
+    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c>, <c>/stats</c>, <c>/metrics</c> and the management API; anything else is a clear 404.</summary>
     public static void MapRoadbalancer(this WebApplication app)
     {
         var proxy = app.Services.GetRequiredService<ProxyEndpoint>();
@@ -71,12 +76,14 @@ internal static class ServerSetup
         app.Services.ReportChanges(app.Services.GetRequiredService<EventFeed>().Report);
         var health = app.Services.GetRequiredService<HealthEndpoint>();
         var stats = app.Services.GetRequiredService<StatsEndpoint>();
+        var metrics = app.Services.GetRequiredService<MetricsEndpoint>();
         app.Run(http => http.Request.Path.Value switch
         {
             var path when path!.StartsWith("/v1/", StringComparison.OrdinalIgnoreCase) => proxy.HandleAsync(http),
             "/health" => HealthEndpoint.HealthAsync(http),
             "/ready" => health.ReadyAsync(http),
             "/stats" => stats.HandleAsync(http),
+            "/metrics" => metrics.HandleAsync(http),
             var path when AdminEndpoint.Serves(path!) => app.Services.GetRequiredService<AdminEndpoint>().HandleAsync(http),
             var path => new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url",
                 $"Unknown request URL: {http.Request.Method} {path}. The OpenAI-compatible API is at /v1.").WriteAsync(http, RequestIds.For(http)),

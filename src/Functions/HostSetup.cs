@@ -1,6 +1,8 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging.Console;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
+using Roadbalancer.Telemetry;
 
 namespace Roadbalancer.Functions;
 
@@ -25,7 +27,8 @@ internal static partial class HostSetup
         logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Critical);
         if (host.LogFormat == LogFormat.Json)
         {
-            logging.AddJsonConsole(json => json.UseUtcTimestamp = true);
+            logging.Services.AddSingleton<ConsoleFormatter>(new JsonLogFormatter(TimeProvider.System));
+            logging.AddConsole(console => console.FormatterName = JsonLogFormatter.FormatterName);
         }
         else
         {
@@ -37,6 +40,19 @@ internal static partial class HostSetup
             });
         }
     }
+
+    /// <summary>Sends metrics and traces where that is wanted; where it is not, nothing of what it needs is loaded.</summary>
+    public static void AddExport(IServiceCollection services, OtlpSettings? settings)
+    {
+        if (settings is not null)
+        {
+            AddWantedExport(services, settings);
+        }
+    }
+
+    /// <summary>A method of its own: compiling it loads OpenTelemetry.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void AddWantedExport(IServiceCollection services, OtlpSettings settings) => OtlpExport.Add(services, settings);
 
     /// <summary>Tells where it listens, in which mode, over which backends; and, for the demo, what to try.</summary>
     public static void Announce(WebApplication app, OptionsResult loaded, bool isDemo)

@@ -27,9 +27,10 @@ var demo = commandLine.Demo ? await Demo.StartAsync(TimeProvider.System, [], sto
 var loader = new OptionsLoader(OptionsLoader.ProcessEnvironment(), commandLine, Environment.CurrentDirectory) { DemoBackends = demo?.Options.Backends ?? [] };
 var loaded = loader.Load();
 await Console.Error.WriteAsync(OptionsReport.Warnings(loaded));
-if (!loaded.IsValid)
+var otlp = OtlpSettings.Read(Environment.GetEnvironmentVariable, out var problems);
+if (!loaded.IsValid || problems.Length > 0)
 {
-    await Console.Error.WriteAsync(OptionsReport.Errors(loaded));
+    await Console.Error.WriteAsync(OptionsReport.Errors(loaded) + problems);
     return 2;
 }
 
@@ -40,6 +41,7 @@ builder.Services.AddOwnLedger(loaded.Host);
 builder.Services.AddRoadbalancer(loaded.Options);
 builder.Services.AddHostedService(services => new OptionsWatcher(
     loader, loaded, services.GetRequiredService<PoolSource>(), TimeProvider.System, services.GetRequiredService<ILogger<OptionsWatcher>>()));
+HostSetup.AddExport(builder.Services, otlp);
 await using var app = builder.Build();
 app.MapRoadbalancer();
 if (await app.Services.CheckRedisAsync(loaded.Options) is { } missing)

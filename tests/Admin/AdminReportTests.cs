@@ -100,7 +100,7 @@ public class AdminReportTests
     [InlineData("GET", "/history?to=soon", HttpStatusCode.BadRequest, "invalid_parameter")]
     [InlineData("GET", "/history?from=200&to=100", HttpStatusCode.BadRequest, "invalid_parameter")]
     [InlineData("GET", "/history?from=0&step=60", HttpStatusCode.BadRequest, "invalid_parameter")]
-    [InlineData("GET", "/history", HttpStatusCode.ServiceUnavailable, "history_unavailable")]
+    [InlineData("GET", "/history?backend=nobody", HttpStatusCode.NotFound, "backend_not_found")]
     [InlineData("GET", "/events?types=status,news", HttpStatusCode.BadRequest, "invalid_parameter")]
     [InlineData("GET", "/events?recent=501", HttpStatusCode.BadRequest, "invalid_parameter")]
     public async Task AnyPath_ThatCannotBeAnswered_IsAClearError(string method, string path, HttpStatusCode status, string code)
@@ -115,30 +115,38 @@ public class AdminReportTests
     }
 
     [Fact]
-    public async Task History_WhereSomethingKeepsIt_IsAskedAndTold()
+    public async Task History_AfterRequests_TellsThePresentHour()
     {
-        await using var host = await BalancerHost.StartAsync(new BalancerOptions { Backends = [Pools.Backend("a")], HealthCheckEnabled = false });
-        HistoryQuery? asked = null;
-        var totals = new BackendTotals();
-        totals.Record(new(OutcomeKind.Succeeded) { DurationMs = 1500, InputTokens = 3 });
-        host.Service<HistorySource>().ReadAsync = (query, _) =>
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("hi"));
+        await using var host = await BalancerHost.StartAsync([upstream]);
+        for (var i = 0; i < 3; i++)
         {
-            asked = query;
-            return new(query.Backend == "nobody" ? new(query.Step, null, []) : new HistoryPage(
-                TimeSpan.FromHours(1), [new("a", [new(query.From, totals)])], [new(query.To, "a", "opened")]));
-        };
+            using var answer = await host.ChatAsync();
+            await answer.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
+        }
 
-        var page = (await host.DoAsync("GET", "/history?backend=a&from=2026-11-21T08:00:00Z&to=1795334400&step=600")).Data;
-        var unknown = await host.GetAsync("/history?backend=nobody");
+        await Await.For(UntilToldAsync(host, 3), "three requests in the history");
+        var page = (await host.DoAsync("GET", "/history?step=600")).Data;
 
-        Assert.Equal(("a", TimeSpan.FromMinutes(10)), (asked!.Backend == "nobody" ? "a" : asked.Backend, TimeSpan.FromMinutes(10)));
-        Assert.Equal("2026-11-21T08:00:00.000Z", page.GetProperty("from").GetString());
-        Assert.Equal("2026-11-22T08:00:00.000Z", page.GetProperty("to").GetString());
         Assert.Equal(3600, page.GetProperty("step").GetDouble());
-        var point = page.GetProperty("backends")[0].GetProperty("points")[0];
-        Assert.Equal((1, 3, 1.5), (point.GetProperty("successful_requests").GetInt32(), point.GetProperty("input_tokens").GetInt32(), point.GetProperty("average_response_time").GetDouble()));
-        Assert.Equal("opened", page.GetProperty("transitions")[0].GetProperty("kind").GetString());
-        Assert.Equal("backend_not_found", unknown.Code);
+        var backend = Assert.Single(page.GetProperty("backends").EnumerateArray());
+        var point = Assert.Single(backend.GetProperty("points").EnumerateArray());
+        Assert.Equal((3, 1.0), (point.GetProperty("successful_requests").GetInt32(), point.GetProperty("success_rate").GetDouble()));
+        Assert.Empty(backend.GetProperty("trips").EnumerateArray());
+    }
+
+    private static async Task UntilToldAsync(BalancerHost host, int requests)
+    {
+        while (await TotalAsync(host) < requests)
+        {
+            await Task.Yield();
+        }
+    }
+
+    private static async Task<int> TotalAsync(BalancerHost host)
+    {
+        var points = (await host.DoAsync("GET", "/history")).Data.GetProperty("backends")[0].GetProperty("points");
+        return points.GetArrayLength() == 0 ? 0 : points[0].GetProperty("total_requests").GetInt32();
     }
 
     private static JsonElement WithoutMetrics(JsonElement item) =>

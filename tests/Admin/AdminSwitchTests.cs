@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text.Json;
-using Roadbalancer.Admin;
+using Roadbalancer.Ledger;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
@@ -103,7 +103,7 @@ public class AdminSwitchTests
 
         var pending = await host.DoAsync("POST", "/backends/a/drain");
         Assert.Equal("pending", (await host.DoAsync("GET", "/status")).Data.GetProperty("durable").GetString());
-        host.Service<DurableVersion>().Keep(pending.Data.GetProperty("version").GetInt64());
+        host.Service<Accounts>().TakeDurable(pending.Data.GetProperty("version").GetInt64());
 
         Assert.True((await host.DoAsync("GET", "/status")).Data.GetProperty("durable").GetBoolean());
     }

@@ -196,7 +196,7 @@ public sealed class FallbackStateTests
                     listener.EnableMeasurementEvents(instrument);
                 }
             };
-            _listener.SetMeasurementEventCallback<long>((_, value, _, _) => Interlocked.Exchange(ref _fallback, value));
+            _listener.SetMeasurementEventCallback<double>((_, value, _, _) => Interlocked.Exchange(ref _fallback, (long)value));
             _listener.Start();
             _metrics = new BalancerMetrics(meters);
             _pools = new PoolSource(new BalancerOptions { Backends = [Pools.Backend("a"), Pools.Backend("b")] });
@@ -215,7 +215,15 @@ public sealed class FallbackStateTests
 
         public FallbackState State { get; }
 
-        public long Fallback => Interlocked.Read(ref _fallback);
+        /// <summary>The gauge, collected now.</summary>
+        public long Fallback
+        {
+            get
+            {
+                _listener.RecordObservableInstruments();
+                return Interlocked.Read(ref _fallback);
+            }
+        }
 
         public Task StartAsync() => State.StartAsync(TestContext.Current.CancellationToken);
 

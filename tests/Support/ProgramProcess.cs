@@ -6,7 +6,7 @@ namespace Roadbalancer.Tests.Support;
 internal sealed partial class ProgramProcess : IAsyncDisposable
 {
     /// <summary>Variables that would configure it; those of whoever runs the tests must not.</summary>
-    private static readonly string[] Prefixes = ["LLM_", "ROADBALANCER_", "LOAD_BALANCE_", "VLLM_", "ASPNETCORE_", "FUNCTIONS_", "HEALTH_CHECK_", "REDIS_"];
+    private static readonly string[] Prefixes = ["LLM_", "ROADBALANCER_", "LOAD_BALANCE_", "VLLM_", "ASPNETCORE_", "FUNCTIONS_", "HEALTH_CHECK_", "REDIS_", "OTEL_"];
 
     private static readonly string[] Names = ["HOST", "PORT", "MODEL_NAME", "API_KEY", "MAX_RETRIES", "FAILURE_THRESHOLD"];
 
@@ -25,6 +25,8 @@ internal sealed partial class ProgramProcess : IAsyncDisposable
 
     /// <summary>All it has said, on either stream.</summary>
     public string Output => _child.Output;
+
+    public int Id => _child.Id;
 
     public bool HasExited => _child.HasExited;
 

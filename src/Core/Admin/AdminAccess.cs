@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Http;
 using Roadbalancer.Backends;
+using Roadbalancer.Proxy;
 
 namespace Roadbalancer.Admin;
 
@@ -14,8 +15,6 @@ namespace Roadbalancer.Admin;
 internal sealed class AdminAccess(PoolSource pools)
 {
     private const string Loopback = "loopback";
-
-    private static readonly string[] PassedOn = ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via"];
 
     /// <summary>The caller's name, or why it is refused.</summary>
     public (string By, AdminReply? Refusal) Check(HttpContext http)
@@ -38,7 +37,8 @@ internal sealed class AdminAccess(PoolSource pools)
                 "Incorrect or missing key: send one of ROADBALANCER_ADMIN_KEYS as 'X-API-Key: KEY' or 'Authorization: Bearer KEY'.") with { Header = ("WWW-Authenticate", "Bearer") });
     }
 
-    private static string Presented(HttpRequest request)
+    /// <summary>The key in <c>X-API-Key</c>, else in <c>Authorization: Bearer</c>; empty for none.</summary>
+    public static string Presented(HttpRequest request)
     {
         var own = request.Headers["X-API-Key"].ToString();
         var header = request.Headers.Authorization.ToString();
@@ -53,7 +53,7 @@ internal sealed class AdminAccess(PoolSource pools)
             return KeysRequired("Under the Azure Functions host the management API needs admin keys: set ROADBALANCER_ADMIN_KEYS.");
         }
 
-        if (http.Connection.RemoteIpAddress is not { } caller || !IPAddress.IsLoopback(caller) || Array.Exists(PassedOn, request.Headers.ContainsKey))
+        if (!LocalCaller.Is(http))
         {
             return KeysRequired("Without admin keys the management API answers on this machine only: set ROADBALANCER_ADMIN_KEYS to use it from elsewhere, or through a proxy.");
         }

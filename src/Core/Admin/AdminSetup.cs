@@ -10,8 +10,6 @@ internal static class AdminSetup
 {
     public static void AddAdmin(this IServiceCollection services)
     {
-        services.AddSingleton<DurableVersion>();
-        services.AddSingleton<HistorySource>();
         services.AddSingleton<EventFeed>();
         services.AddSingleton<StandingReader>();
         services.AddSingleton(provider => new StatusView(

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Roadbalancer.Backends;
+using Roadbalancer.Ledger;
 using Roadbalancer.Options;
 using Roadbalancer.State;
 
@@ -33,7 +34,7 @@ internal readonly record struct Ground(PoolEdits Edits, BalancerOptions Configur
 }
 
 /// <summary>Makes changes of the pool for callers of the management API: at every instance, with a line for the audit.</summary>
-internal sealed partial class PoolChanges(PoolSource pools, PoolSync sync, StandingReader reader, DurableVersion durable, ILogger<PoolChanges> log)
+internal sealed partial class PoolChanges(PoolSource pools, PoolSync sync, StandingReader reader, Accounts accounts, ILogger<PoolChanges> log)
 {
     private const string Everywhere = "everywhere";
     private const string HereAlone = "here";
@@ -53,7 +54,7 @@ internal sealed partial class PoolChanges(PoolSource pools, PoolSync sync, Stand
 
         AdminReply? refusal = null;
         PoolDiff? diff = null;
-        var everywhere = await sync.ChangeAsync(
+        var made = await sync.ChangeAsync(
             edits =>
             {
                 var ground = new Ground(edits, pools.Configured);
@@ -68,7 +69,7 @@ internal sealed partial class PoolChanges(PoolSource pools, PoolSync sync, Stand
             LogChanged(call.By, call.From, action, backend ?? "all", pools.Edits.Version, diff.Text("before"), diff.Text("after"));
         }
 
-        return new(refusal, everywhere);
+        return new(refusal, made.IsShared);
     }
 
     /// <summary>The reply to a change that was made, with the backend as it is now.</summary>
@@ -88,7 +89,7 @@ internal sealed partial class PoolChanges(PoolSource pools, PoolSync sync, Stand
     public static string InForce(bool everywhere) => everywhere ? Everywhere : HereAlone;
 
     /// <summary>True once the newest change is kept, else <c>"pending"</c>.</summary>
-    public JsonNode Durable() => durable.IsKept(pools.Edits.Version) ? true : "pending";
+    public JsonNode Durable() => accounts.DurableVersion >= pools.Edits.Version ? true : "pending";
 
     /// <summary>What came of a change.</summary>
     /// <param name="Refusal">Why it was not made; null when it was, or when nothing had to be.</param>

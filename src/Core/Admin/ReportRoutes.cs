@@ -2,12 +2,12 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using Roadbalancer.Backends;
-using Roadbalancer.Options;
+using Roadbalancer.Ledger;
 
 namespace Roadbalancer.Admin;
 
 /// <summary>What is told of the whole: status, metrics, history.</summary>
-internal sealed class ReportRoutes(StandingReader reader, StatusView view, HistorySource history, PoolChanges changes, TimeProvider time)
+internal sealed class ReportRoutes(StandingReader reader, StatusView view, History history, PoolChanges changes, TimeProvider time)
 {
     private const int MostPoints = 2_000;
 
@@ -49,40 +49,48 @@ internal sealed class ReportRoutes(StandingReader reader, StatusView view, Histo
                 : AdminReply.InvalidParameter("step", $"makes more than {MostPoints:N0} points; ask for a longer step or a shorter time");
         }
 
-        if (history.ReadAsync is not { } read)
-        {
-            return AdminReply.Error(StatusCodes.Status503ServiceUnavailable, "history_unavailable", "Nothing keeps history here.");
-        }
-
-        var page = await read(new(call.Parameter("backend"), from, to, TimeSpan.FromSeconds(step)), call.Left);
-        return page.Backends is null
-            ? AdminReply.UnknownBackend(call.Parameter("backend") ?? "", (await reader.ReadAsync(call.Left)).Pool.Backends.Select(backend => backend.Name))
-            : AdminReply.Data(Page(page, from, to));
+        var backend = call.Parameter("backend");
+        var report = await history.ReadAsync(backend, from, to, TimeSpan.FromSeconds(step), call.Left);
+        return backend is not null && report.Backends.IsEmpty
+            ? AdminReply.UnknownBackend(backend, (await reader.ReadAsync(call.Left)).Pool.Backends.Select(known => known.Name))
+            : AdminReply.Data(Page(report));
     }
 
-    private static JsonObject Page(HistoryPage page, DateTimeOffset from, DateTimeOffset to) => new()
+    private static JsonObject Page(HistoryReport report) => new()
     {
-        ["from"] = AdminJson.Time(from),
-        ["to"] = AdminJson.Time(to),
-        ["step"] = page.Step.TotalSeconds,
-        ["backends"] = new JsonArray([.. page.Backends!.Value.Select(series => new JsonObject
+        ["from"] = AdminJson.Time(report.From),
+        ["to"] = AdminJson.Time(report.To),
+        ["step"] = report.Step.TotalSeconds,
+        ["backends"] = new JsonArray([.. report.Backends.Select(backend => new JsonObject
         {
-            ["name"] = series.Backend,
-            ["points"] = new JsonArray([.. series.Points.Select(Point)]),
-        })]),
-        ["transitions"] = new JsonArray([.. page.Transitions.Select(transition => new JsonObject
-        {
-            ["time"] = AdminJson.Time(transition.Time),
-            ["backend"] = transition.Backend,
-            ["kind"] = transition.Kind,
+            ["name"] = backend.Name,
+            ["points"] = new JsonArray([.. backend.Points.Where(point => !point.Counted.IsEmpty).Select(Point)]),
+            ["trips"] = new JsonArray([.. backend.Trips.Where(trip => IsWithin(report, trip)).Select(trip => new JsonObject
+            {
+                ["time"] = AdminJson.Time(DateTimeOffset.FromUnixTimeMilliseconds(trip.AtUnixMs)),
+                ["count"] = trip.Count,
+            })]),
         })]),
     };
 
+    private static bool IsWithin(HistoryReport report, Trip trip) =>
+        trip.AtUnixMs >= report.From.ToUnixTimeMilliseconds() && trip.AtUnixMs < report.To.ToUnixTimeMilliseconds();
+
     private static JsonObject Point(HistoryPoint point)
     {
-        var counted = new JsonObject { ["time"] = AdminJson.Time(point.Time) };
-        AdminJson.Count(counted, point.Totals);
-        return counted;
+        var counted = point.Counted;
+        return new JsonObject
+        {
+            ["time"] = AdminJson.Time(point.Start),
+            ["total_requests"] = counted.Requests,
+            ["successful_requests"] = counted.Successes,
+            ["failed_requests"] = counted.Failures,
+            ["success_rate"] = AdminJson.Ratio(counted.Successes, counted.Failures),
+            ["average_response_time"] = AdminJson.Seconds(point.MeanDurationMs ?? 0),
+            ["time_to_first_token"] = new JsonObject { ["count"] = counted.FirstTokens, ["mean"] = AdminJson.Seconds(point.MeanFirstTokenMs ?? 0) },
+            ["input_tokens"] = counted.InputTokens,
+            ["output_tokens"] = counted.OutputTokens,
+        };
     }
 
     /// <summary>A time in ISO 8601 or Unix seconds.</summary>

@@ -1,5 +1,6 @@
 using Roadbalancer.Backends;
 using Roadbalancer.Health;
+using Roadbalancer.Ledger;
 using Roadbalancer.State;
 using Roadbalancer.Stats;
 
@@ -28,13 +29,13 @@ internal sealed record Standing(Pool Pool, PoolSnapshot Snapshot)
 }
 
 /// <summary>The one place where the management API reads what has been counted.</summary>
-internal sealed class StandingReader(PoolSource pools, IBalancerState state)
+internal sealed class StandingReader(PoolSource pools, LifetimeTotals totals)
 {
     public PoolSource Pools => pools;
 
     public async ValueTask<Standing> ReadAsync(CancellationToken cancellationToken)
     {
         var pool = pools.Current;
-        return new(pool, await state.ReadAsync(pool.Name, cancellationToken));
+        return new(pool, await totals.ReadAsync(pool.Name, cancellationToken));
     }
 }

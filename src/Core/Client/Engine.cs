@@ -39,6 +39,7 @@ internal sealed class Engine : IAsyncDisposable
         services.AddRoadbalancer(options);
         _services = services.BuildServiceProvider();
         ServerSetup.ReportChanges(_services);
+        _ = _services.GetRequiredService<Telemetry.BackendGauges>();
         _endpoint = _services.GetRequiredService<ProxyEndpoint>();
         Pools = _services.GetRequiredService<PoolSource>();
         State = _services.GetRequiredService<IBalancerState>();

@@ -8,7 +8,7 @@ namespace Roadbalancer.Health;
 /// Asks backends whether they are well (<c>health_path</c>): 2xx passes, 401 and 403 mean a wrong configuration, 429 is a sign of life,
 /// anything else, or nothing within the smaller of <c>timeout</c> and 10 s, is a failure. Outcomes settle like those of requests.
 /// </summary>
-internal sealed class HealthProbe(IBalancerState state, Forwarder forwarder, TimeProvider time)
+internal sealed class HealthProbe(IBalancerState state, Forwarder forwarder, TimeProvider time, BalancerMetrics? metrics = null)
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
 
@@ -24,6 +24,7 @@ internal sealed class HealthProbe(IBalancerState state, Forwarder forwarder, Tim
         var outcome = await AskAsync(backend, cancellationToken);
         cancellationToken.ThrowIfCancellationRequested();
         outcome = outcome with { DurationMs = time.GetElapsedTime(sentAt).TotalMilliseconds };
+        metrics?.ProbeEnded(pool, backend, outcome);
         await state.ReleaseAsync(Lease.ForProbe(pool, index), outcome);
         return outcome;
     }

@@ -40,9 +40,9 @@ internal sealed class History(Counters counters, Accounts accounts, PoolSource p
         }
 
         var histories = ImmutableArray.CreateBuilder<BackendHistory>();
-        foreach (var (name, log) in await LogsAsync(backend, cancellationToken))
+        foreach (var (name, record) in await RecordsAsync(backend, cancellationToken))
         {
-            histories.Add(new BackendHistory(name, Points(log, first, (int)count, step)));
+            histories.Add(new BackendHistory(name, Points(record.History, first, (int)count, step), record.Trips));
         }
 
         return new HistoryReport(first, last + step, step, histories.ToImmutable());
@@ -76,7 +76,7 @@ internal sealed class History(Counters counters, Accounts accounts, PoolSource p
         return DateTimeOffset.UnixEpoch.AddTicks(since - (((since % step.Ticks) + step.Ticks) % step.Ticks));
     }
 
-    private async Task<List<(string Name, HourLog Log)>> LogsAsync(string? backend, CancellationToken cancellationToken)
+    private async Task<List<(string Name, BackendRecord Record)>> RecordsAsync(string? backend, CancellationToken cancellationToken)
     {
         var pool = pools.Current;
         var records = new Dictionary<string, BackendRecord>(accounts.Records, StringComparer.OrdinalIgnoreCase);
@@ -105,7 +105,7 @@ internal sealed class History(Counters counters, Accounts accounts, PoolSource p
         }
 
         return [.. records.Where(pair => backend is null || string.Equals(pair.Key, backend, StringComparison.OrdinalIgnoreCase))
-            .Select(pair => (NameOf(pool, pair.Key), pair.Value.History)).OrderBy(pair => pair.Item1, StringComparer.Ordinal)];
+            .Select(pair => (NameOf(pool, pair.Key), pair.Value)).OrderBy(pair => pair.Item1, StringComparer.Ordinal)];
     }
 
     /// <summary>As the pool writes it; the ledger knows names in lower case.</summary>

@@ -10,7 +10,10 @@ namespace Roadbalancer.Ledger;
 internal sealed record HistoryReport(DateTimeOffset From, DateTimeOffset To, TimeSpan Step, ImmutableArray<BackendHistory> Backends);
 
 /// <summary>One backend in a <see cref="HistoryReport"/>.</summary>
-internal sealed record BackendHistory(string Name, ImmutableArray<HistoryPoint> Points);
+/// <param name="Name">The backend's name.</param>
+/// <param name="Points">By time.</param>
+/// <param name="Trips">How often its circuit opened up to a moment, since the entry before; the last ones known, by time.</param>
+internal sealed record BackendHistory(string Name, ImmutableArray<HistoryPoint> Points, ImmutableArray<Trip> Trips);
 
 /// <summary>What was counted from <paramref name="Start"/> until the next point. Numbers of hours past are rounded to 17 bits (0.0004 %).</summary>
 /// <param name="Start">UTC.</param>

@@ -1,5 +1,6 @@
 using Roadbalancer.Health;
 using Roadbalancer.State;
+using Roadbalancer.Telemetry;
 
 namespace Roadbalancer.Proxy;
 
@@ -16,6 +17,11 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
     private UpstreamAnswer? _answer;
 
     public Lease Lease { get; } = lease;
+
+    /// <summary>The attempt in the request's trace; null when nobody traces it.</summary>
+    public AttemptSpan? Span { get; } = exchange.Span?.BeginAttempt(exchange, lease.Backend);
+
+    public string RequestId => exchange.RequestId;
 
     public AttemptRecord Record { get; } = new(lease.Backend.Name) { Join = join };
 
@@ -34,7 +40,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         ArmFirstToken(canGoElsewhere, headers: true);
         try
         {
-            _response = await forwarder.SendAsync(exchange, backend, body, _clock.Token);
+            _response = await forwarder.SendAsync(exchange, backend, body, Span, _clock.Token);
             if ((int)_response.StatusCode >= 300)
             {
                 return await ReadErrorAsync(_response);
@@ -77,6 +83,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         _answer?.Dispose();
         _response?.Dispose();
         _clock.Dispose();
+        Span?.Dispose();
     }
 
     private static OutcomeKind KindOf(HttpRequestException exception) => exception.HttpRequestError switch

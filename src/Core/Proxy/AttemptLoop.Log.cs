@@ -19,6 +19,6 @@ internal sealed partial class AttemptLoop
     [LoggerMessage(3004, LogLevel.Information, "Broken stream of request {RequestId} was taken up by {Backend} as {Join}: {Outcome}")]
     private partial void LogJoined(string requestId, string backend, JoinMode join, OutcomeKind outcome);
 
-    [LoggerMessage(3005, LogLevel.Information, "Dropped {Count} malformed events from a stream of {Backend}")]
-    private partial void LogDropped(string backend, int count);
+    [LoggerMessage(3005, LogLevel.Information, "Dropped {Count} malformed events from a stream of {Backend} for request {RequestId}")]
+    private partial void LogDropped(string requestId, string backend, int count);
 }

@@ -80,6 +80,8 @@ internal sealed partial class AttemptLoop(
         using var attempt = Begin(exchange, Lease.ForProbe(exchange.Pool, 0), JoinMode.None);
         var outcome = await attempt.OpenAsync(canGoElsewhere: false) ?? await attempt.DeliverAsync();
         attempt.Record.Outcome = outcome;
+        metrics.AttemptEnded(attempt.Lease, outcome);
+        attempt.Span?.End(outcome, attempt.Record.Join);
         ending.Note(attempt, outcome);
         Report(exchange, ending);
         await ending.WriteAsync(default);
@@ -121,7 +123,8 @@ internal sealed partial class AttemptLoop(
 
     private async Task RefuseAsync(Exchange exchange, ErrorAnswer refused)
     {
-        metrics.RequestEnded("key_limited");
+        metrics.RequestEnded(exchange, null);
+        exchange.Span?.Describe(exchange, "key_limited", null);
         exchange.Admission?.WriteHeaders(exchange.Http.Response.Headers);
         await refused.WriteAsync(exchange.Http, exchange.RequestId);
     }
@@ -184,11 +187,12 @@ internal sealed partial class AttemptLoop(
         attempt.Record.Outcome = outcome;
         Forget(state.ReleaseAsync(attempt.Lease, outcome));
         queue.Pulse();
-        metrics.AttemptEnded(attempt.Lease.Backend.Name, outcome.Kind);
+        metrics.AttemptEnded(attempt.Lease, outcome);
+        attempt.Span?.End(outcome, attempt.Record.Join);
         if (attempt.MalformedEvents > 0)
         {
             metrics.Dropped(attempt.MalformedEvents);
-            LogDropped(attempt.Lease.Backend.Name, attempt.MalformedEvents);
+            LogDropped(attempt.RequestId, attempt.Lease.Backend.Name, attempt.MalformedEvents);
         }
     }
 
@@ -281,7 +285,8 @@ internal sealed partial class AttemptLoop(
     private void Report(Exchange exchange, Ending ending)
     {
         var outcome = ending.Name;
-        metrics.RequestEnded(outcome);
+        metrics.RequestEnded(exchange, ending.Last);
+        exchange.Span?.Describe(exchange, outcome, ending.Last);
         if (ending.IsLost)
         {
             LogLost(exchange.RequestId, outcome, Trail.Describe(exchange), (long)exchange.Elapsed.TotalMilliseconds);

@@ -24,6 +24,9 @@ internal sealed class Ending(Exchange exchange)
     /// <summary>The last outcome's name, or <c>refused</c> when no backend took the request.</summary>
     public string Name => _last is { } last ? Trail.NameOf(last.Kind) : "refused";
 
+    /// <summary>What the last attempt came to; null when no backend took the request.</summary>
+    public AttemptOutcome? Last => _last;
+
     public void Note(Attempt attempt, in AttemptOutcome outcome)
     {
         _last = outcome;

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Roadbalancer.Backends;
 using Roadbalancer.Keys;
+using Roadbalancer.Telemetry;
 
 namespace Roadbalancer.Proxy;
 
@@ -35,6 +36,9 @@ internal sealed class Exchange(HttpContext http, Pool pool, TimeProvider time) :
 
     /// <summary>Goes into logs, errors and <c>X-Request-Id</c>.</summary>
     public required string RequestId { get; init; }
+
+    /// <summary>The request in its trace; null when nobody traces it.</summary>
+    public RequestSpan? Span { get; } = RequestSpan.Of(http);
 
     /// <summary>Name of the key that the client presented; null when none is asked for.</summary>
     public string? KeyName { get; init; }

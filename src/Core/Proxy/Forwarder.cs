@@ -5,6 +5,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
 using Roadbalancer.Backends;
+using Roadbalancer.Telemetry;
 
 namespace Roadbalancer.Proxy;
 
@@ -37,7 +38,9 @@ internal sealed class Forwarder : IDisposable
     /// Sends the exchange's request to <paramref name="backend"/>. Throws what <see cref="HttpMessageInvoker"/> throws; the caller turns that into an outcome.
     /// </summary>
     /// <param name="body">The body as this backend gets it.</param>
-    public Task<HttpResponseMessage> SendAsync(Exchange exchange, Backend backend, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    /// <param name="span">What the backend's own trace continues; null leaves the client's <c>traceparent</c> as it came.</param>
+    public Task<HttpResponseMessage> SendAsync(
+        Exchange exchange, Backend backend, ReadOnlyMemory<byte> body, AttemptSpan? span, CancellationToken cancellationToken)
     {
         var from = exchange.Http.Request;
         var message = new HttpRequestMessage(HttpMethod.Parse(from.Method), UriFor(exchange, backend)) { Version = HttpVersion.Version11 };
@@ -48,6 +51,7 @@ internal sealed class Forwarder : IDisposable
         }
 
         CopyHeaders(exchange, backend, message);
+        span?.PassOn(message.Headers);
         return _upstream.SendAsync(message, cancellationToken);
     }
 

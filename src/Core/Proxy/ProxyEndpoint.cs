@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Roadbalancer.Backends;
 using Roadbalancer.Keys;
 using Roadbalancer.Options;
+using Roadbalancer.Telemetry;
 
 namespace Roadbalancer.Proxy;
 
@@ -20,7 +21,9 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
     private static readonly string[] Unrepeatable =
         ["files", "uploads", "batches", "fine_tuning", "vector_stores", "assistants", "threads", "containers", "evals", "conversations"];
 
-    public async Task HandleAsync(HttpContext http)
+    public Task HandleAsync(HttpContext http) => RequestSpan.IsWanted ? RequestSpan.RunAsync(http, AnswerAsync) : AnswerAsync(http);
+
+    private async Task AnswerAsync(HttpContext http)
     {
         var requestId = RequestIds.For(http);
         try

@@ -47,6 +47,8 @@ internal sealed class StreamAnswer(
 
                 if (_ended)
                 {
+                    // The whole stream in one read: its first token came with its last.
+                    _firstTokenMs ??= _filter.HasBegun ? SinceSent.TotalMilliseconds : null;
                     return null;
                 }
 

@@ -11,7 +11,7 @@ internal readonly record struct Acquisition(Lease? Lease, Refusal Refusal);
 /// model and tags of the same backends form a lane; only a lane's first waiter asks the store, when a place was given back here, when a parked backend comes
 /// free, or after <see cref="Poll"/> (places given back by other instances are not announced).
 /// </summary>
-internal sealed class WaitQueue(IBalancerState state, TimeProvider time)
+internal sealed class WaitQueue(IBalancerState state, TimeProvider time, BalancerMetrics? metrics = null)
 {
     /// <summary>How long a place given back elsewhere may go unnoticed.</summary>
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
@@ -69,6 +69,7 @@ internal sealed class WaitQueue(IBalancerState state, TimeProvider time)
     {
         var since = time.GetTimestamp();
         var limit = LimitFor(exchange);
+        var isServed = false;
         try
         {
             while (true)
@@ -79,6 +80,7 @@ internal sealed class WaitQueue(IBalancerState state, TimeProvider time)
                 {
                     if (await state.AcquireAsync(request, exchange.ClientLeft) is { } lease)
                     {
+                        isServed = true;
                         return new(lease, default);
                     }
 
@@ -97,6 +99,7 @@ internal sealed class WaitQueue(IBalancerState state, TimeProvider time)
         finally
         {
             Leave(waiter);
+            metrics?.Waited(time.GetElapsedTime(since), isServed);
         }
     }
 

@@ -35,6 +35,9 @@ internal sealed partial class RedisLink : IAsyncDisposable
         _log = log;
     }
 
+    /// <summary>Told of every call that was made: the script's name, how long it took, and whether it failed. Must not block.</summary>
+    public Action<string, TimeSpan, bool>? Called { get; set; }
+
     public bool IsConnected => _connection?.IsConnected == true;
 
     /// <summary>Tries once to connect, unless it has been tried before; null when that went well, else why not. Later attempts follow by themselves.</summary>
@@ -55,7 +58,14 @@ internal sealed partial class RedisLink : IAsyncDisposable
             return new(null, _fault);
         }
 
-        var database = connection.GetDatabase(_address.Database);
+        var since = _time.GetTimestamp();
+        var reply = await EvaluateAsync(connection.GetDatabase(_address.Database), script, keys, values);
+        Called?.Invoke(script.Name, _time.GetElapsedTime(since), reply.Fault is not null);
+        return reply;
+    }
+
+    private async ValueTask<RedisReply> EvaluateAsync(IDatabase database, RedisScript script, RedisKey[] keys, RedisValue[] values)
+    {
         try
         {
             try

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Roadbalancer.Backends;
 using Roadbalancer.Health;
 using Roadbalancer.Options;
+using Roadbalancer.Proxy;
 using Roadbalancer.Redis;
 using Roadbalancer.Strategies;
 
@@ -25,7 +26,10 @@ internal static class SharedStateSetup
         }
 
         services.AddSingleton(provider => new RedisLink(
-            address, options.RedisTimeout, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RedisLink>>()));
+            address, options.RedisTimeout, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<RedisLink>>())
+        {
+            Called = provider.GetRequiredService<BalancerMetrics>().RedisCalled,
+        });
         services.AddSingleton(provider => new RedisState(
             provider.GetRequiredService<RedisLink>(), options.RedisKeyPrefix, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<Chance>()));
         services.AddSingleton<FallbackState>();

@@ -82,7 +82,8 @@ internal static class StatsReport
         ? Obstacle.Disabled
         : Eligibility.Passing(new AcquireRequest { Pool = pool }, pool.Backends[index], vitals, nowMs);
 
-    public static bool IsHealthy(Obstacle obstacle) => obstacle is Obstacle.None or Obstacle.SlowStart or Obstacle.Full or Obstacle.Parked;
+    /// <summary>Whether a backend so placed counts as healthy: busy, resting or drained is no illness.</summary>
+    public static bool IsHealthy(Obstacle obstacle) => obstacle is Obstacle.None or Obstacle.SlowStart or Obstacle.Full or Obstacle.Parked or Obstacle.Drained;
 
     public static string StatusOf(Obstacle obstacle, Vitals vitals) => obstacle switch
     {
