@@ -46,7 +46,7 @@ public sealed partial class AppSettingsTests
         ["API_KEY"] = "LLM_BACKENDS says it",
     };
 
-    private static string[] OfProgram => [.. Keys("programSettings")];
+    private static string[] OfProgram => Keys("programSettings");
 
     [Fact]
     public void ProgramSettings_Each_IsOneThatTheProgramReads()
@@ -162,10 +162,10 @@ public sealed partial class AppSettingsTests
     }
 
     /// <summary>The keys of a variable that is an object, or of what it is unless it is empty.</summary>
-    private static IEnumerable<string> Keys(string variable)
+    private static string[] Keys(string variable)
     {
         var body = App.Of("var").Single(declared => declared.Name == variable).Body;
-        return BicepFile.Entries(body[1].Is("{") ? body : body[body.FindIndex(token => token.Is(":"))..]).Keys;
+        return [.. BicepFile.Entries(body[1].Is("{") ? body : body[body.FindIndex(token => token.Is(":"))..]).Keys];
     }
 
     private static Dictionary<string, JsonNode?> Values(string name) => BicepFile.Read(name).Of("param").ToDictionary(parameter => parameter.Name, parameter => BicepValue.Read(parameter.Body));

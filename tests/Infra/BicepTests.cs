@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Roadbalancer.Tests.Support;
 
@@ -132,6 +133,18 @@ public sealed partial class BicepTests
         Assert.Subset(logged, asked);
         var guide = File.ReadAllText(Repository.PathOf("docs", "deploy.md"));
         Assert.All(RuleNames().Matches(text).Select(match => match.Groups[1].Value), rule => Assert.Contains($"`{rule}`", guide, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Alerts_Tables_AreFilledAsTheHostIsToldTo()
+    {
+        var path = Repository.PathOf("host.json");
+        Assert.SkipUnless(File.Exists(path), "there is no host.json");
+        var logging = JsonNode.Parse(File.ReadAllText(path))!["logging"];
+
+        // A sampled-out line is an alert that does not fire; without the successes there is no ratio.
+        Assert.Contains("Trace", (string?)logging?["applicationInsights"]?["samplingSettings"]?["excludedTypes"] ?? "", StringComparison.Ordinal);
+        Assert.True((string?)logging?["logLevel"]?["Host.Results"] is null or "Information" or "Debug" or "Trace", "Host.Results must reach AppRequests");
     }
 
     [GeneratedRegex(@"^// .*\b(Azure(?:-Samples)?/[a-z-]+) (?:infra|IaC|avm|generated|src)/", RegexOptions.Multiline)]
