@@ -91,6 +91,9 @@ internal sealed class BalancerHost : IAsyncDisposable
     public static string ChatJson(bool stream = false, string model = "m") =>
         $$"""{"model":"{{model}}","stream":{{(stream ? "true" : "false")}},"messages":[{"role":"user","content":"hello"}]}""";
 
+    /// <summary>Ends the server, as the end of the program does.</summary>
+    public Task StopAsync() => _app.StopAsync(CancellationToken.None);
+
     public async ValueTask DisposeAsync()
     {
         Http.Dispose();

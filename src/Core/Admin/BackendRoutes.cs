@@ -91,7 +91,7 @@ internal sealed class BackendRoutes(PoolSource pools, PoolChanges changes, Stand
     public async ValueTask<AdminReply?> RemoveAsync(AdminCall call)
     {
         double seconds = 0;
-        if (call.Parameter("drain") is { } text && (!double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out seconds) || seconds > LongestDrain))
+        if (call.Parameter("drain") is { } text && (!double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out seconds) || seconds is not (>= 0 and <= LongestDrain)))
         {
             return AdminReply.InvalidParameter("drain", $"'{AdminReply.Shown(text)}' is not valid; must be a number from 0 to {LongestDrain} (seconds)");
         }

@@ -95,9 +95,9 @@ internal static class FieldEdits
             return null;
         }
 
-        return from.ApiKey is not null && !IsGiven("api_key") ? "api_key"
-            : !from.Headers.IsEmpty && !IsGiven("headers") ? "headers"
-            : from.Query.Length > 0 && !IsGiven("query") ? "query"
+        return from.ApiKey is not null && from.ApiKey == to.ApiKey && !IsGiven("api_key") ? "api_key"
+            : from.Headers.Intersect(to.Headers).Any() && !IsGiven("headers") ? "headers"
+            : from.Query.Split('&').Intersect(to.Query.Split('&')).Any(pair => pair.Length > 0) && !IsGiven("query") ? "query"
             : null;
 
         bool IsGiven(string field) => given.TryGetProperty(field, out var value) && value.ValueKind != JsonValueKind.Null;
