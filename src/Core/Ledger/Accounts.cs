@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Roadbalancer.Backends;
 
 namespace Roadbalancer.Ledger;
 
@@ -18,6 +19,9 @@ internal sealed class Accounts
 
     /// <summary>The version of the run-time changes that is known to be in the ledger; 0 for none.</summary>
     public long DurableVersion => Interlocked.Read(ref _durableVersion);
+
+    /// <summary>Whether these changes outlast the loss of every process, as far as is known here. Begun apart, they do not before they are joined with the others.</summary>
+    public bool IsDurable(PoolEdits edits) => edits.Origin == 0 && edits.Version <= DurableVersion;
 
     /// <summary>Takes records that know of as many requests as those held, or more.</summary>
     public void Take(IEnumerable<KeyValuePair<string, BackendRecord>> records)

@@ -78,7 +78,10 @@ internal sealed partial class PoolSync : BackgroundService
         await _changing.WaitAsync(cancellationToken);
         try
         {
-            Apply(PoolEdits.Join(kept, _pools.Edits).Rooted());
+            var mine = _pools.Edits;
+            Apply(kept.Version > 0 && kept.Version == mine.Version && kept.ToJson() != mine.ToJson()
+                ? mine with { Version = mine.Version + 1 }
+                : PoolEdits.Join(kept, mine).Rooted());
             _isRooted |= kept.Version > 0 || _shared is null;
         }
         finally
@@ -150,7 +153,13 @@ internal sealed partial class PoolSync : BackgroundService
                 return true;
             }
 
-            var wanted = changed with { Version = known.Version + 1, Origin = known.Version == 0 && !_isRooted ? NewOrigin() : known.Origin, Joined = known.Joined };
+            var wanted = changed with
+            {
+                // By the clock, so that what a process that is no more had put on the way is older than what is changed after it.
+                Version = Math.Max(known.Version + 1, _time.GetUtcNow().ToUnixTimeMilliseconds()),
+                Origin = known.Version == 0 && !_isRooted ? NewOrigin() : known.Origin,
+                Joined = known.Joined,
+            };
             if (_shared is null)
             {
                 Apply(wanted);
