@@ -116,6 +116,23 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
         return await _memory.ReadAsync(pool, cancellationToken);
     }
 
+    public async ValueTask<PoolSnapshot> ReadVitalsAsync(Pool pool, CancellationToken cancellationToken)
+    {
+        if (!_fallen)
+        {
+            try
+            {
+                return await _shared.ReadVitalsAsync(pool, cancellationToken);
+            }
+            catch (SharedStateException exception)
+            {
+                Fall(exception.Message);
+            }
+        }
+
+        return await _memory.ReadVitalsAsync(pool, cancellationToken);
+    }
+
     /// <summary>One try to decide together with the others again, or one renewal of what is known of them.</summary>
     internal async ValueTask TurnAsync()
     {

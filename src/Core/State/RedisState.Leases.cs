@@ -28,9 +28,6 @@ internal sealed partial class RedisState
 
     private readonly record struct Held(Lease Lease, double Birth);
 
-    /// <param name="Birth">The store's number when the lease was taken: in a store that began anew since, there is no lease to give back.</param>
-    private sealed record Settlement(Lease Lease, AttemptOutcome Outcome, double Birth, double JitterRoll);
-
     /// <summary>Leases taken from the store and not yet given back, for whoever has to go on without it.</summary>
     public IEnumerable<Lease> HeldLeases => _held.Values.Select(held => held.Lease);
 
@@ -124,14 +121,13 @@ internal sealed partial class RedisState
 
     private async ValueTask<string?> SendUnsettledAsync()
     {
-        while (_unsettled.TryPeek(out var settlement))
+        while (TakeAlike(_unsettled) is { Count: > 0 } alike)
         {
-            if (await SendAsync(settlement) is { } fault)
+            if (await SendAsync(alike) is { } fault)
             {
+                alike.ForEach(_unsettled.Enqueue);
                 return fault;
             }
-
-            _unsettled.TryDequeue(out _);
         }
 
         return null;
