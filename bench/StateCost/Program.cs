@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using Roadbalancer.Backends;
@@ -26,6 +25,12 @@ internal static class Program
         await link.ConnectAsync();
         foreach (var backends in new[] { 3, 300 })
         {
+            (string, string) redisOn = ("REDIS_CONNECTION", redis.Connection);
+            var memory = await ProgramCost.MeasureAsync(backends);
+            var strict = await ProgramCost.MeasureAsync(backends, redisOn);
+            var relaxed = await ProgramCost.MeasureAsync(backends, redisOn, ("ROADBALANCER_CONSISTENCY", "relaxed"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"the program with {backends} backends, µs of processor time a request: {memory:0} in memory, {strict:0} strict, {relaxed:0} relaxed"));
             foreach (var strategy in StrategyTable.All)
             {
                 await redis.FlushAsync();
@@ -57,9 +62,9 @@ internal static class Program
             await redis.ForgetCostAsync();
             for (var i = 0; i < Calls; i++)
             {
-                var began = Stopwatch.GetTimestamp();
+                var began = TimeProvider.System.GetTimestamp();
                 leases.Add((await state.AcquireAsync(Request(pool, chance), CancellationToken.None))!);
-                acquires.Add(Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+                acquires.Add(TimeProvider.System.GetElapsedTime(began).TotalMilliseconds);
             }
 
             taking.Add((await redis.ScriptCostAsync()).Microseconds);

@@ -30,6 +30,7 @@ internal sealed record PoolEdits
 
     public static PoolEdits Parse(string json) => JsonSerializer.Deserialize<PoolEdits>(json, Json) ?? None;
 
+    /// <summary>The same text for the same edits at every instance: what has no order is sorted.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
     /// <summary>These edits and one more: <paramref name="backend"/> is added, or stands in place of the one of its name (enabled, disabled, reweighted, moved).</summary>
@@ -63,7 +64,7 @@ internal sealed record PoolEdits
             (JsonSerializer.Deserialize<string[]>(ref reader, options) ?? []).ToFrozenSet(StringComparer.Ordinal);
 
         public override void Write(Utf8JsonWriter writer, FrozenSet<string> value, JsonSerializerOptions options) =>
-            JsonSerializer.Serialize(writer, value.ToArray(), options);
+            JsonSerializer.Serialize(writer, value.Order(StringComparer.Ordinal).ToArray(), options);
     }
 
     private sealed class ModelsForm : JsonConverter<FrozenDictionary<string, string>>
@@ -72,6 +73,6 @@ internal sealed record PoolEdits
             (JsonSerializer.Deserialize<Dictionary<string, string>>(ref reader, options) ?? []).ToFrozenDictionary(StringComparer.Ordinal);
 
         public override void Write(Utf8JsonWriter writer, FrozenDictionary<string, string> value, JsonSerializerOptions options) =>
-            JsonSerializer.Serialize(writer, value.ToDictionary(), options);
+            JsonSerializer.Serialize(writer, new SortedDictionary<string, string>(value.ToDictionary(), StringComparer.Ordinal), options);
     }
 }

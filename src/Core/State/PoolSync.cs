@@ -10,7 +10,7 @@ namespace Roadbalancer.State;
 /// </summary>
 /// <remarks>
 /// Without Redis, or while it does not answer, a change is in force here alone and is put to the others when Redis serves; where two
-/// instances changed the pool apart, the newer version wins. A store that lost its version is given it again by whoever holds it.
+/// instances changed the pool apart, the newer version wins, and of two with one version the document that is the greater, byte by byte. A store that lost its version is given it again by whoever holds it.
 /// </remarks>
 internal sealed partial class PoolSync : BackgroundService
 {
@@ -91,15 +91,18 @@ internal sealed partial class PoolSync : BackgroundService
         {
             var inForce = await _shared!.DefineAsync(_pools.Current.Name, 0, null);
             var mine = _pools.Edits;
-            if (inForce.Version < mine.Version)
+            if (inForce.Version == mine.Version && inForce.ToJson() != mine.ToJson())
             {
+                LogApart(mine.Version, IsAhead(inForce, mine) ? "elsewhere" : "here");
+            }
+
+            if (IsAhead(mine, inForce))
+            {
+                // Should it meet a greater one that was written meanwhile, whoever wrote that finds out by the message and writes it again.
                 inForce = await _shared.DefineAsync(_pools.Current.Name, inForce.Version, mine);
             }
 
-            if (inForce.Version > mine.Version)
-            {
-                Apply(inForce);
-            }
+            Apply(inForce);
 
             return null;
         }
@@ -138,12 +141,17 @@ internal sealed partial class PoolSync : BackgroundService
 
     private void Apply(PoolEdits edits)
     {
-        if (edits.Version > _pools.Edits.Version)
+        if (IsAhead(edits, _pools.Edits))
         {
             var pool = _pools.Edit(edits);
             LogApplied(edits.Version, pool.Backends.Length, pool.Strategy.Name);
         }
     }
+
+    /// <summary>Every instance finds the same winner, whatever it learns of first.</summary>
+    private static bool IsAhead(PoolEdits one, PoolEdits other) => one.Version != other.Version
+        ? one.Version > other.Version
+        : string.CompareOrdinal(one.ToJson(), other.ToJson()) > 0;
 
     private void Wake()
     {

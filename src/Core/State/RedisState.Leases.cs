@@ -10,8 +10,8 @@ namespace Roadbalancer.State;
 /// <content>Leases while they last, and what Redis has not answered yet.</content>
 internal sealed partial class RedisState
 {
-    /// <summary>How long a lease outlives its instance.</summary>
-    private const double LeaseMs = 30_000;
+    /// <summary>How long a lease outlives its instance. Another finds it expired at its next call or renewal: within 30 s the counts are right.</summary>
+    private const double LeaseMs = 25_000;
 
     /// <summary>How many leases one call renews: the server does nothing else meanwhile.</summary>
     private const int RenewedAtOnce = 200;
@@ -30,6 +30,9 @@ internal sealed partial class RedisState
 
     /// <summary>Leases taken from the store and not yet given back, for whoever has to go on without it.</summary>
     public IEnumerable<Lease> HeldLeases => _held.Values.Select(held => held.Lease);
+
+    /// <summary>True while something was sent or is to be sent that was not answered.</summary>
+    public bool IsBehind => !_unsettled.IsEmpty || !_doubtful.IsEmpty;
 
     /// <summary>Outcomes that wait for Redis.</summary>
     public int Unsettled => _unsettled.Count;

@@ -17,7 +17,7 @@ namespace Roadbalancer.State;
 /// most what n − 1 of them admit in one refresh (100 ms and the call's own time); the same holds for requests to a backend whose circuit another
 /// instance opened. A half-open circuit gets one trial from each instance that finds it so within one refresh.</para>
 /// <para>Load is reported as it stands and events with the report's number, so that a report may be sent twice, and what an instance that died had
-/// reported goes with its lease of 30 s. What it had counted since its last report is lost.</para>
+/// reported goes with its lease. What it had counted since its last report is lost.</para>
 /// </remarks>
 internal sealed partial class RelaxedState : BackgroundService, IBalancerState
 {
@@ -197,123 +197,5 @@ internal sealed partial class RelaxedState : BackgroundService, IBalancerState
         }
 
         totals.Record(outcome);
-    }
-
-    /// <summary>Sends what was not answered before, then everything since, and follows the last reply. Null when all of it was answered, else why not.</summary>
-    private async ValueTask<string?> SendAsync(Pool pool)
-    {
-        var left = _unanswered.Count;
-        QueueReports(pool);
-        while (_unanswered.TryPeek(out var report))
-        {
-            var (vitals, fault) = await _shared.ReportAsync(pool, report);
-            if (fault is not null)
-            {
-                return fault;
-            }
-
-            _unanswered.Dequeue();
-            if (--left < 0 && _unanswered.Count == 0)
-            {
-                lock (_lock)
-                {
-                    _memory.Follow(pool, vitals!, _memory.Clock - vitals!.NowMs, report.InFlight, _decided);
-                }
-            }
-        }
-
-        return null;
-    }
-
-    private void QueueReports(Pool pool)
-    {
-        List<Decided> decided;
-        lock (_lock)
-        {
-            (decided, _decided) = (_decided, []);
-        }
-
-        var inFlight = _memory.Here(pool.Name).InFlight;
-        var start = 0;
-        do
-        {
-            _unanswered.Enqueue(new LoadReport(_holder, ++_reports, inFlight, decided.GetRange(start, Math.Min(ReportedAtOnce, decided.Count - start))));
-            start += ReportedAtOnce;
-        }
-        while (start < decided.Count);
-    }
-
-    private void Fall(string reason)
-    {
-        lock (_lock)
-        {
-            // What was not sent yet is added up: an outage may be long. What may have been sent keeps its number.
-            foreach (var decided in _decided.Where(decided => decided.Outcome is not null && !decided.Lease.IsProbe))
-            {
-                Count(decided.Lease.Backend.Name, decided.Outcome!.Value);
-            }
-
-            _decided = [];
-            _isAlone = true;
-            if (!_hasReturned)
-            {
-                return;
-            }
-
-            _hasReturned = false;
-        }
-
-        _memory.ForgetElsewhere(_memory.Here(_pools.Current.Name).Pool ?? _pools.Current);
-        _metrics.StateServedFromMemory(true);
-        LogFallen(reason);
-    }
-
-    /// <summary>Brings in what was counted alone. From here on events are reported again; null when it was answered, else why not.</summary>
-    private async ValueTask<string?> ReturnAsync(Pool pool)
-    {
-        if (await _shared.CatchUpAsync(pool) is { } notYet)
-        {
-            return notYet;
-        }
-
-        while (_unanswered.TryPeek(out var report))
-        {
-            if ((await _shared.ReportAsync(pool, report)).Fault is { } lost)
-            {
-                return lost;
-            }
-
-            _unanswered.Dequeue();
-        }
-
-        var standing = await _memory.ReadVitalsAsync(pool, CancellationToken.None);
-        lock (_lock)
-        {
-            _unmerged.Enqueue(new CountedAlone(pool, _shared.ReserveLeaseId(), _counted, _memory.Clock, standing));
-            _counted = new(StringComparer.OrdinalIgnoreCase);
-            _isAlone = false;
-        }
-
-        while (_unmerged.TryPeek(out var alone))
-        {
-            if (await _shared.MergeAsync(alone) is { } fault)
-            {
-                return fault;
-            }
-
-            _unmerged.Dequeue();
-        }
-
-        return null;
-    }
-
-    private void Share()
-    {
-        if (!_hasReturned)
-        {
-            _hasReturned = true;
-            _metrics.StateServedFromMemory(false);
-            LogShared();
-        }
     }
 }

@@ -38,16 +38,14 @@ local function cardOf(which)
   return known
 end
 
--- At most once, however often it is sent.
+-- At most once, however often it is sent: the lease goes with it, or, where there may be none, a mark stays.
 local function isFirst()
   if lease == 0 or leaseless == 2 then return true end
   local member = string.format('%d:%.0f', slot, lease)
-  if redis.call('ZREM', KEYS[3], member) == 1 then
-    freed[slot] = (freed[slot] or 0) + 1
-    return true
-  end
-  return redis.call('ZREM', KEYS[3], '~' .. member) == 1
-    or leaseless == 1 and redis.call('ZADD', KEYS[3], 'NX', now + 3600000, string.format('=%.0f', lease)) == 1
+  local isHeld = redis.call('ZREM', KEYS[3], member) == 1
+  if isHeld then freed[slot] = (freed[slot] or 0) + 1 end
+  if leaseless == 1 then return redis.call('ZADD', KEYS[3], 'NX', now + 3600000, string.format('=%.0f', lease)) == 1 end
+  return isHeld or redis.call('ZREM', KEYS[3], '~' .. member) == 1
 end
 
 -- The load that an instance reports takes the place of what it reported before.
