@@ -16,6 +16,16 @@ internal enum BalancingMode
     Balanced,
 }
 
+/// <summary>How far instances that share a Redis agree: <c>consistency</c>.</summary>
+internal enum Consistency
+{
+    /// <summary>Every choice is made in Redis, once for all instances.</summary>
+    Strict,
+
+    /// <summary>Every instance chooses by what it knows of the others.</summary>
+    Relaxed,
+}
+
 /// <summary>What is done about a stream that breaks after its first bytes have gone to the client: <c>stream_recovery</c>.</summary>
 internal enum StreamRecovery
 {
@@ -157,6 +167,13 @@ internal sealed record BalancerOptions
 
     /// <summary>How long a call to Redis may take before memory decides. Key <c>redis_timeout</c>, seconds, 0.001 to 60, default 0.25. Read at start only.</summary>
     public TimeSpan RedisTimeout { get; init; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>
+    /// Whether instances that share a Redis decide in it (<c>strict</c>: one round trip a request, limits and turns exact) or each from memory with
+    /// what the others reported in the last 100 ms (<c>relaxed</c>: no round trip; n instances exceed a limit by at most what n − 1 of them admit
+    /// meanwhile). Key <c>consistency</c>, default <c>strict</c>; without Redis it makes no difference. Read at start only.
+    /// </summary>
+    public Consistency Consistency { get; init; }
 
     /// <summary>Begins every key in Redis. <c>REDIS_KEY_PREFIX</c>, key <c>redis_key_prefix</c>, default <c>rb:</c>. Read at start only.</summary>
     public string RedisKeyPrefix { get; init; } = "rb:";

@@ -69,6 +69,7 @@ internal static class SettingTable
         new("redis_connection", BindRedis) { Variable = "REDIS_CONNECTION" },
         Row("redis_required", v => v.Flag(), (o, flag) => o with { RedisRequired = flag }),
         Row("redis_timeout", v => v.Seconds(most: 60), (o, time) => o with { RedisTimeout = time }),
+        Row("consistency", v => v.OneOf(("strict", Consistency.Strict), ("relaxed", Consistency.Relaxed)), (o, consistency) => o with { Consistency = consistency }),
         new("redis_key_prefix", BindRedisPrefix) { Variable = "REDIS_KEY_PREFIX" },
         new("api_keys", (draft, value) => draft.Options = draft.Options with { ClientKeys = ClientKeyList.Bind(value) }),
         Row("assumed_max_tokens", v => v.Whole(1, 10_000_000), (o, n) => o with { AssumedMaxTokens = n }),

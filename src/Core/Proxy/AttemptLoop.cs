@@ -138,7 +138,7 @@ internal sealed partial class AttemptLoop(
     /// <summary><c>X-Debug-Routing: 1</c>: each backend of the pool, those passed over with the reason in brackets.</summary>
     private async ValueTask ExplainAsync(Exchange exchange, RetryPlan plan)
     {
-        var obstacles = Eligibility.Explain(plan.Any(), await state.ReadAsync(exchange.Pool.Name, exchange.ClientLeft));
+        var obstacles = Eligibility.Explain(plan.Any(), await state.ReadVitalsAsync(exchange.Pool, exchange.ClientLeft));
         exchange.Http.Response.Headers["X-Routing-Candidates"] = string.Join(", ", exchange.Pool.Backends.Select((backend, index) =>
             obstacles[index] == Obstacle.None ? backend.Name : $"{backend.Name} ({Trail.SnakeCase(obstacles[index].ToString())})"));
         exchange.Http.Response.Headers["X-Routing-Strategy"] = exchange.Pool.Strategy.Name;
