@@ -26,12 +26,20 @@ internal sealed record HostOptions
     /// <summary>Whether the Azure Functions host started this process, that is whether <c>FUNCTIONS_CUSTOMHANDLER_PORT</c> is set.</summary>
     public bool BehindFunctionsHost { get; init; }
 
+    /// <summary>What the platform in front puts up with; null where there is none.</summary>
+    public HostLimits? Limits { get; init; }
+
     /// <summary><c>--log-format</c>, <c>ROADBALANCER_LOG_FORMAT</c>, key <c>log_format</c>; default text.</summary>
     public LogFormat LogFormat { get; init; }
 
     /// <summary><c>--log-level</c>, <c>ROADBALANCER_LOG_LEVEL</c>, key <c>log_level</c>; default information.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 }
+
+/// <summary>What a platform in front of the program puts up with; requests are ended, in words, before it ends them in its own way.</summary>
+/// <param name="LongestRequest">A whole request; null for no limit.</param>
+/// <param name="LongestSilence">The time without a byte in either direction.</param>
+internal sealed record HostLimits(TimeSpan? LongestRequest, TimeSpan LongestSilence);
 
 /// <summary>What a load came to: options, or every error at once.</summary>
 internal sealed record OptionsResult
