@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Roadbalancer.Backends;
 using Roadbalancer.Health;
+using Roadbalancer.Ledger;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
@@ -28,6 +29,7 @@ internal static class ServerSetup
         services.AddMetrics();
         services.AddSingleton(new PoolSource(options));
         services.AddBalancerState(options);
+        services.AddLifetimeTotals();
         services.AddSingleton<Forwarder>();
         services.AddSingleton<WaitQueue>();
         services.AddSingleton<AttemptBudget>();

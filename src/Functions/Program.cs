@@ -4,6 +4,7 @@ using Roadbalancer;
 using Roadbalancer.Backends;
 using Roadbalancer.Functions;
 using Roadbalancer.Functions.Hosted;
+using Roadbalancer.Ledger;
 using Roadbalancer.Options;
 using Roadbalancer.Simulation;
 using Roadbalancer.State;
@@ -38,6 +39,7 @@ if (!loaded.IsValid)
 var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
 builder.WebHost.UseKestrelCore().UseUrls([.. loaded.Host.ListenUrls]);
 HostSetup.AddLogging(builder.Logging, loaded.Host, showsRequests: commandLine.Demo);
+builder.Services.AddOwnLedger(loaded.Host);
 builder.Services.AddRoadbalancer(loaded.Options, ownTimers: limits is null);
 builder.Services.AddFunctions(limits);
 builder.Services.AddHostedService(services => new OptionsWatcher(

@@ -51,7 +51,7 @@ public sealed class PoolSyncTests(SharedRedis redis) : IAsyncDisposable
     {
         var pools = new PoolSource(new BalancerOptions { Backends = [Pools.Backend("a"), Pools.Backend("b")] });
         using var sync = new PoolSync(pools, TimeProvider.System, NullLogger<PoolSync>.Instance);
-        Assert.True(await sync.ChangeAsync(edits => edits.Without("a").With(Pools.Backend("c")), TestContext.Current.CancellationToken));
+        Assert.True((await sync.ChangeAsync(edits => edits.Without("a").With(Pools.Backend("c")), TestContext.Current.CancellationToken)).IsShared);
         pools.Swap(new BalancerOptions { Backends = [Pools.Backend("a"), Pools.Backend("d")] });
         Assert.Equal(["d", "c"], pools.Current.Backends.Select(backend => backend.Name));
     }
@@ -70,8 +70,8 @@ public sealed class PoolSyncTests(SharedRedis redis) : IAsyncDisposable
         }
     }
 
-    private static Task<bool> ChangeAsync((PoolSource Pools, PoolSync Sync) instance, Func<PoolEdits, PoolEdits> change) =>
-        instance.Sync.ChangeAsync(change, TestContext.Current.CancellationToken);
+    private static async Task<bool> ChangeAsync((PoolSource Pools, PoolSync Sync) instance, Func<PoolEdits, PoolEdits> change) =>
+        (await instance.Sync.ChangeAsync(change, TestContext.Current.CancellationToken)).IsShared;
 
     private async Task<(PoolSource Pools, PoolSync Sync)> StartAsync()
     {

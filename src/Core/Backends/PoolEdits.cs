@@ -14,6 +14,8 @@ internal sealed record PoolEdits
 {
     public static readonly PoolEdits None = new();
 
+    private const int OriginsKept = 16;
+
     private static readonly JsonSerializerOptions Json = new() { Converters = { new TagsForm(), new ModelsForm() }, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
     /// <summary>Grows with every change, over all instances; 0 for none.</summary>
@@ -27,6 +29,15 @@ internal sealed record PoolEdits
 
     /// <summary>Names of configured backends that are taken out.</summary>
     public ImmutableArray<string> Removed { get; init; } = [];
+
+    /// <summary>
+    /// Not 0: these were begun by an instance that did not know yet whether there are others, under this number; they are to be joined with
+    /// those, not to replace them.
+    /// </summary>
+    public long Origin { get; init; }
+
+    /// <summary>The last numbers of <see cref="Origin"/> that are in these.</summary>
+    public ImmutableArray<long> Joined { get; init; } = [];
 
     public static PoolEdits Parse(string json) => JsonSerializer.Deserialize<PoolEdits>(json, Json) ?? None;
 
@@ -46,6 +57,23 @@ internal sealed record PoolEdits
         Removed = [.. Removed.Where(other => !Same(other, name)), name],
     };
 
+    /// <summary>
+    /// The edits that both are to become: the newer, or, where one was begun apart from the other, that one over the other under a newer version.
+    /// </summary>
+    public static PoolEdits Join(PoolEdits one, PoolEdits other)
+    {
+        var (newer, older) = one.Version >= other.Version ? (one, other) : (other, one);
+        if (older.Version == 0 || newer.Origin == older.Origin || newer.Joined.Contains(older.Origin) || older.Joined.Contains(newer.Origin))
+        {
+            return newer;
+        }
+
+        return older.Origin == 0 || newer.Origin != 0 ? older.Over(newer, newer.Version + 1) : newer.Over(older, newer.Version + 1);
+    }
+
+    /// <summary>The same, known to be all that there is.</summary>
+    public PoolEdits Rooted() => Origin == 0 ? this : this with { Version = Version + 1, Origin = 0, Joined = [.. Joined.Append(Origin).TakeLast(OriginsKept)] };
+
     /// <summary>The configuration with these edits made. Edits that leave no backend are not made.</summary>
     public BalancerOptions ApplyTo(BalancerOptions configured)
     {
@@ -53,6 +81,18 @@ internal sealed record PoolEdits
             .Select(backend => Put.FirstOrDefault(put => Same(put.Name, backend.Name)) ?? backend).ToList();
         kept.AddRange(Put.Where(put => !kept.Exists(backend => Same(backend.Name, put.Name))));
         return kept.Count == 0 ? configured : configured with { Strategy = Strategy ?? configured.Strategy, Backends = [.. kept] };
+    }
+
+    /// <summary>These with <paramref name="apart"/> made over them. Begun apart themselves, they stay so.</summary>
+    private PoolEdits Over(PoolEdits apart, long version)
+    {
+        var joined = apart.Removed.Aggregate(this, (edits, name) => edits.Without(name));
+        return apart.Put.Aggregate(joined, (edits, backend) => edits.With(backend)) with
+        {
+            Version = version,
+            Strategy = apart.Strategy ?? Strategy,
+            Joined = [.. Joined.Concat(apart.Joined).Append(apart.Origin).Distinct().TakeLast(OriginsKept)],
+        };
     }
 
     private static bool Same(string one, string other) => string.Equals(one, other, StringComparison.OrdinalIgnoreCase);

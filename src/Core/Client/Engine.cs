@@ -6,6 +6,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Roadbalancer.Backends;
+using Roadbalancer.Ledger;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
@@ -41,6 +42,7 @@ internal sealed class Engine : IAsyncDisposable
         _endpoint = _services.GetRequiredService<ProxyEndpoint>();
         Pools = _services.GetRequiredService<PoolSource>();
         State = _services.GetRequiredService<IBalancerState>();
+        Totals = _services.GetRequiredService<LifetimeTotals>();
         Time = _services.GetRequiredService<TimeProvider>();
 
         // What runs from now on belongs to nobody's request and must not keep the ambient values of the one that happens to begin it.
@@ -53,6 +55,8 @@ internal sealed class Engine : IAsyncDisposable
     public PoolSource Pools { get; }
 
     public IBalancerState State { get; }
+
+    public LifetimeTotals Totals { get; }
 
     public TimeProvider Time { get; }
 

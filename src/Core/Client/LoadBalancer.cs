@@ -170,7 +170,7 @@ public sealed partial class LoadBalancer : IDisposable, IAsyncDisposable
     {
         _engine.ThrowIfDisposed();
         var pool = _engine.Pools.Current;
-        var reading = _engine.State.ReadAsync(pool.Name, CancellationToken.None);
+        var reading = _engine.Totals.ReadAsync(pool.Name, CancellationToken.None);
         return StatsReport.Of(pool, reading.IsCompletedSuccessfully ? reading.GetAwaiter().GetResult() : Blocking.Wait(reading.AsTask));
     }
 

@@ -58,11 +58,15 @@ internal sealed record BackendRecord
     public long ResetAtMs { get; init; }
 
     /// <summary>What was counted since this record, given what the store's counters say now.</summary>
-    /// <remarks>Fewer requests than at the mark mean that the store forgot the backend and began anew with it.</remarks>
-    public Tally Since(Tally counters, long birth) => birth == Birth && counters.Requests >= Mark.Requests ? counters.Minus(Mark) : counters;
+    /// <remarks>Counters below the mark are those of a replica that had not heard of everything when it took over: what they lack is in the totals.</remarks>
+    public Tally Since(Tally counters, long birth) => birth == Birth ? counters.Minus(Mark) : counters;
 
     /// <summary>The totals of the backend's whole life, given what the store's counters say now.</summary>
     public Tally Now(Tally counters, long birth) => Totals.Plus(Since(counters, birth));
+
+    /// <summary>The one of <paramref name="records"/> that missed least; the first of equals. Each counts nothing twice, so the largest is right.</summary>
+    public static BackendRecord Best(IEnumerable<BackendRecord?> records, Tally counters, long birth) =>
+        records.OfType<BackendRecord>().MaxBy(record => record.Now(counters, birth).Requests) ?? None;
 
     /// <summary>These trips and those already known, without doubles, the newest <see cref="TripsKept"/>.</summary>
     public BackendRecord WithTrips(IEnumerable<Trip> trips) => this with

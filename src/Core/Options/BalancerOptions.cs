@@ -143,6 +143,9 @@ internal sealed record BalancerOptions
     /// <summary>How long the union of <c>GET /v1/models</c> is kept. Key <c>models_cache</c>, seconds, default 10.</summary>
     public TimeSpan ModelsCache { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>Time between two settlements with the ledger where this process keeps one itself. Key <c>settle_interval</c>, seconds, 0.001 to 3,600, default 30.</summary>
+    public TimeSpan SettleInterval { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>The Redis that instances share their state in; null for memory. <c>REDIS_CONNECTION</c>, key <c>redis_connection</c>. Read at start only.</summary>
     public Redis.RedisAddress? Redis { get; init; }
 

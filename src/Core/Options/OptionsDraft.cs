@@ -18,6 +18,9 @@ internal sealed class OptionsDraft
 
     public int Port { get; set; } = 5000;
 
+    /// <summary>The data folder as written; null where nothing was.</summary>
+    public string? Data { get; set; }
+
     public LogFormat LogFormat { get; set; }
 
     public LogLevel LogLevel { get; set; } = LogLevel.Information;

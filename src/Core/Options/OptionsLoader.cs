@@ -100,7 +100,13 @@ internal sealed class OptionsLoader
         ListenUrls = Listening.Urls(_commandLine.Urls, draft, binding),
         BehindFunctionsHost = binding.Has(Listening.FunctionsPort),
         Limits = Limits,
+        DataFolder = DataFolderOf(draft.Data, binding),
         LogFormat = draft.LogFormat,
         LogLevel = draft.LogLevel,
     };
+
+    private string? DataFolderOf(string? written, Binding binding) =>
+        binding.Has(Listening.FunctionsPort) || "off".Equals(written, StringComparison.OrdinalIgnoreCase) || (written is null && !DemoBackends.IsEmpty)
+            ? null
+            : Path.GetFullPath(written ?? "data", _currentDirectory);
 }

@@ -29,6 +29,13 @@ internal sealed record HostOptions
     /// <summary>What the platform in front puts up with; null where there is none.</summary>
     public HostLimits? Limits { get; init; }
 
+    /// <summary>
+    /// The folder of what outlasts this process (totals, hours, run-time changes with the backends' keys in them): a full path, or null for none. <c>ROADBALANCER_DATA</c>, key
+    /// <c>data</c>, default <c>data</c> in the working folder; <c>off</c> for none. None for <c>--demo</c> unless it is named, never under the Functions host, whose ledger are durable entities.
+    /// One process at a time uses a folder: instances that share a Redis have a folder each, and each keeps all of it.
+    /// </summary>
+    public string? DataFolder { get; init; }
+
     /// <summary><c>--log-format</c>, <c>ROADBALANCER_LOG_FORMAT</c>, key <c>log_format</c>; default text.</summary>
     public LogFormat LogFormat { get; init; }
 

@@ -73,6 +73,8 @@ internal static class SettingTable
         new("redis_key_prefix", BindRedisPrefix) { Variable = "REDIS_KEY_PREFIX" },
         new("api_keys", (draft, value) => draft.Options = draft.Options with { ClientKeys = ClientKeyList.Bind(value) }),
         new("debug_keys", (draft, value) => draft.Options = draft.Options with { DebugKeys = [.. BackendTable.Words(value)] }),
+        new("data", (draft, value) => draft.Data = value.Text(longest: 4_096) ?? draft.Data),
+        Row("settle_interval", v => v.Seconds(most: 3_600), (o, time) => o with { SettleInterval = time }),
         new("host", (draft, value) => draft.Host = Listening.Host(value) ?? draft.Host) { Variable = "HOST" },
         new("port", (draft, value) => draft.Port = value.Whole(0, 65_535) ?? draft.Port) { Variable = "PORT" },
         new("log_format", (draft, value) => draft.LogFormat = value.OneOf(("text", LogFormat.Text), ("json", LogFormat.Json)) ?? draft.LogFormat),

@@ -30,11 +30,18 @@ internal sealed partial class InMemoryState
     /// </summary>
     private sealed class Books
     {
+        /// <summary>Names that left whose counters are kept, in case that they return: a number never goes backwards.</summary>
+        private const int GoneKept = 256;
+
         private readonly Dictionary<string, Entry> _entries = new(StringComparer.OrdinalIgnoreCase);
+        private readonly Dictionary<string, BackendTotals> _gone = new(StringComparer.OrdinalIgnoreCase);
         private View? _newest;
         private View? _older;
 
         public long Turn { get; set; }
+
+        /// <summary>The life of the store that these were taken over from; 0 when they began here.</summary>
+        public long Birth { get; init; }
 
         /// <summary>What is known of a backend from elsewhere; before the first view.</summary>
         public void Put(string name, Vitals vitals, BackendTotals totals) => _entries[name] = new Entry(name, vitals, totals);
@@ -68,7 +75,12 @@ internal sealed partial class InMemoryState
                 .Select(entry => new BackendSnapshot(entry.Name, entry.Vitals.Copy(), entry.Totals.Copy()))];
         }
 
-        /// <summary>Forgets a backend that left the configuration with its last request.</summary>
+        /// <summary>The counters of all backends, also of those that have left.</summary>
+        public IEnumerable<BackendSnapshot> Counters() =>
+            _entries.Values.Select(entry => new BackendSnapshot(entry.Name, entry.Vitals.Copy(), entry.Totals.Copy()))
+                .Concat(_gone.Select(pair => new BackendSnapshot(pair.Key, new Vitals(), pair.Value.Copy())));
+
+        /// <summary>Forgets a backend that left the configuration with its last request, but for what was counted.</summary>
         public void DropIfGone(Entry entry)
         {
             if (entry.Vitals.InFlight == 0 && _older is not null && _newest!.Pool.IndexOf(entry.Name) < 0)
@@ -76,6 +88,10 @@ internal sealed partial class InMemoryState
                 // A view that still pointed at it would count on an entry that nobody else sees.
                 _entries.Remove(entry.Name);
                 _older = null;
+                if (_gone.Count < GoneKept)
+                {
+                    _gone[entry.Name] = entry.Totals;
+                }
             }
         }
 
@@ -106,7 +122,7 @@ internal sealed partial class InMemoryState
         {
             if (!_entries.TryGetValue(name, out var entry))
             {
-                _entries[name] = entry = new Entry(name, new(), new());
+                _entries[name] = entry = new Entry(name, new(), _gone.Remove(name, out var counted) ? counted : new());
             }
 
             return entry;

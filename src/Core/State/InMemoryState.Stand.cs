@@ -20,7 +20,7 @@ internal sealed partial class InMemoryState
         lock (_lock)
         {
             var turn = _pools.TryGetValue(pool.Name, out var before) ? before.Turn : _chance.Next(1_000);
-            var books = new Books { Turn = turn };
+            var books = new Books { Turn = turn, Birth = known.Birth };
             foreach (var backend in known.Backends)
             {
                 var vitals = backend.Vitals.Copy();

@@ -56,7 +56,17 @@ internal sealed partial class InMemoryState : IBalancerState
     {
         lock (_lock)
         {
-            return new(new PoolSnapshot(pool, NowMs(), _pools.TryGetValue(pool, out var books) ? books.Copy() : []));
+            var books = _pools.GetValueOrDefault(pool);
+            return new(new PoolSnapshot(pool, NowMs(), books?.Copy() ?? []) { Birth = books?.Birth ?? 0 });
+        }
+    }
+
+    /// <summary>The counters of every backend, also of those that have left the pool.</summary>
+    public PoolSnapshot ReadCounters(string pool)
+    {
+        lock (_lock)
+        {
+            return new PoolSnapshot(pool, NowMs(), _pools.TryGetValue(pool, out var books) ? [.. books.Counters()] : []);
         }
     }
 

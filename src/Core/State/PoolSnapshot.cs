@@ -10,7 +10,7 @@ namespace Roadbalancer.State;
 /// <param name="Backends">One entry a backend that the store has heard of, by name.</param>
 internal sealed record PoolSnapshot(string Pool, long NowMs, ImmutableArray<BackendSnapshot> Backends)
 {
-    /// <summary>A number that changes when a shared store lost what it had and began anew; 0 for a store in memory.</summary>
+    /// <summary>A number that changes when a shared store lost what it had and began anew; 0 for a store in memory that began by itself.</summary>
     public long Birth { get; init; }
 
     /// <summary>The entry for <paramref name="name"/>; a fresh one for a backend that the store has not heard of.</summary>

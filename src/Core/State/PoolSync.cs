@@ -10,7 +10,7 @@ namespace Roadbalancer.State;
 /// </summary>
 /// <remarks>
 /// Without Redis, or while it does not answer, a change is in force here alone and is put to the others when Redis serves; where two
-/// instances changed the pool apart, the newer version wins. A store that lost its version is given it again by whoever holds it.
+/// instances changed the pool apart, the newer version wins. Changes begun before the ledger's were known are joined with those. A store that lost its version is given it again by whoever holds it.
 /// </remarks>
 internal sealed partial class PoolSync : BackgroundService
 {
@@ -23,6 +23,9 @@ internal sealed partial class PoolSync : BackgroundService
     private readonly ILogger<PoolSync> _log;
     private readonly SemaphoreSlim _changing = new(1, 1);
     private readonly SemaphoreSlim _news = new(0, 1);
+
+    /// <summary>What there was before is known, so that a first change stands for all there is.</summary>
+    private bool _isRooted;
 
     /// <param name="pools">Where changes are put in force.</param>
     /// <param name="time">Paces looking for changes.</param>
@@ -44,38 +47,19 @@ internal sealed partial class PoolSync : BackgroundService
         }
     }
 
+    /// <summary>
+    /// Puts a change on the disk before it is acknowledged; true when it is there. Null where nothing but the settlement keeps changes.
+    /// </summary>
+    public Func<PoolEdits, CancellationToken, Task<bool>>? Keep { get; set; }
+
     /// <summary>Changes the pool here and everywhere; <paramref name="change"/> may be called again when another instance was faster.</summary>
-    /// <returns>True when the other instances know, or there are none; false when it is in force here alone for now.</returns>
-    public async Task<bool> ChangeAsync(Func<PoolEdits, PoolEdits> change, CancellationToken cancellationToken)
+    public async Task<ChangeResult> ChangeAsync(Func<PoolEdits, PoolEdits> change, CancellationToken cancellationToken)
     {
         await _changing.WaitAsync(cancellationToken);
         try
         {
-            while (true)
-            {
-                var known = _pools.Edits;
-                var wanted = change(known) with { Version = known.Version + 1 };
-                try
-                {
-                    var inForce = _shared is null ? wanted : await _shared.DefineAsync(_pools.Current.Name, known.Version, wanted);
-                    if (inForce.Version == 0)
-                    {
-                        // The store lost its version: it takes ours.
-                        inForce = await _shared!.DefineAsync(_pools.Current.Name, 0, wanted);
-                    }
-
-                    Apply(inForce);
-                    if (inForce.Version == wanted.Version && inForce.ToJson() == wanted.ToJson())
-                    {
-                        return true;
-                    }
-                }
-                catch (SharedStateException)
-                {
-                    Apply(wanted);
-                    return false;
-                }
-            }
+            var isShared = await PutInForceAsync(change);
+            return new(isShared, Keep is { } keep && await keep(_pools.Edits, cancellationToken), _pools.Edits.Version);
         }
         finally
         {
@@ -83,24 +67,41 @@ internal sealed partial class PoolSync : BackgroundService
         }
     }
 
+    /// <summary>
+    /// Takes what the ledger holds into account, once what is in force in the store is known here: the newer of both, or both joined.
+    /// </summary>
+    /// <returns>What is in force then.</returns>
+    public async Task<PoolEdits> RootAsync(PoolEdits kept, CancellationToken cancellationToken)
+    {
+        await _changing.WaitAsync(cancellationToken);
+        try
+        {
+            Apply(PoolEdits.Join(kept, _pools.Edits).Rooted());
+            _isRooted |= kept.Version > 0 || _shared is null;
+        }
+        finally
+        {
+            _changing.Release();
+        }
+
+        if (_shared is not null)
+        {
+            await MeetAsync(cancellationToken);
+        }
+
+        return _pools.Edits;
+    }
+
+    /// <summary>As <see cref="MeetAsync"/>; nothing for an instance alone.</summary>
+    public Task MeetSharedAsync(CancellationToken cancellationToken) => _shared is null ? Task.CompletedTask : MeetAsync(cancellationToken);
+
     /// <summary>Adopts a newer version from the store, or gives it ours where it has an older one or none. Null when that is settled, else why not.</summary>
     internal async Task<string?> MeetAsync(CancellationToken cancellationToken)
     {
         await _changing.WaitAsync(cancellationToken);
         try
         {
-            var inForce = await _shared!.DefineAsync(_pools.Current.Name, 0, null);
-            var mine = _pools.Edits;
-            if (inForce.Version < mine.Version)
-            {
-                inForce = await _shared.DefineAsync(_pools.Current.Name, inForce.Version, mine);
-            }
-
-            if (inForce.Version > mine.Version)
-            {
-                Apply(inForce);
-            }
-
+            await LevelAsync(await _shared!.DefineAsync(_pools.Current.Name, 0, null));
             return null;
         }
         catch (SharedStateException exception)
@@ -135,6 +136,53 @@ internal sealed partial class PoolSync : BackgroundService
             await Task.WhenAny(news, Task.Delay(Period, _time, stoppingToken));
         }
     }
+
+    /// <summary>True when the other instances know, or there are none; false when it is in force here alone for now.</summary>
+    private async Task<bool> PutInForceAsync(Func<PoolEdits, PoolEdits> change)
+    {
+        while (true)
+        {
+            var known = _pools.Edits;
+            var wanted = change(known) with { Version = known.Version + 1, Origin = known.Version == 0 && !_isRooted ? NewOrigin() : known.Origin, Joined = known.Joined };
+            if (_shared is null)
+            {
+                Apply(wanted);
+                return true;
+            }
+
+            try
+            {
+                var inForce = await _shared.DefineAsync(_pools.Current.Name, known.Version, wanted);
+                if (inForce.Version == wanted.Version && inForce.ToJson() == wanted.ToJson())
+                {
+                    Apply(inForce);
+                    return true;
+                }
+
+                await LevelAsync(inForce);
+            }
+            catch (SharedStateException)
+            {
+                Apply(wanted);
+                return false;
+            }
+        }
+    }
+
+    /// <summary>Brings the store and this instance to the same edits, given what the store has.</summary>
+    private async Task LevelAsync(PoolEdits inForce)
+    {
+        var wanted = PoolEdits.Join(_pools.Edits, inForce);
+        if (wanted.Version > inForce.Version)
+        {
+            wanted = await _shared!.DefineAsync(_pools.Current.Name, inForce.Version, wanted);
+        }
+
+        Apply(wanted);
+    }
+
+    /// <summary>Any number but 0 that no other instance has, small enough for every reader of JSON.</summary>
+    private static long NewOrigin() => BitConverter.ToInt64(Guid.NewGuid().ToByteArray()) >>> 12 | 1;
 
     private void Apply(PoolEdits edits)
     {

@@ -13,6 +13,8 @@ internal static class StateScripts
     public static readonly RedisScript Cancel = RedisScript.Compose("common", "cancel");
     public static readonly RedisScript Merge = RedisScript.Compose("common", "merge");
     public static readonly RedisScript Define = RedisScript.Compose("define");
+    public static readonly RedisScript BaseRead = RedisScript.Compose("base_read");
+    public static readonly RedisScript BaseKeep = RedisScript.Compose("base_keep");
     public static readonly RedisScript Turn = RedisScript.Compose("turn");
 
     private static readonly Dictionary<string, RedisScript> AcquireByStrategy =

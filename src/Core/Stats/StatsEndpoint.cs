@@ -2,8 +2,8 @@ using System.Net;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Roadbalancer.Backends;
+using Roadbalancer.Ledger;
 using Roadbalancer.Proxy;
-using Roadbalancer.State;
 
 namespace Roadbalancer.Stats;
 
@@ -11,7 +11,7 @@ namespace Roadbalancer.Stats;
 /// <c>GET /stats</c>: what has been counted, in the flat form that users of the client module know, with each backend's counters beside it.
 /// For those who hold a client key; without client keys, for callers on this machine.
 /// </summary>
-internal sealed class StatsEndpoint(PoolSource pools, IBalancerState state)
+internal sealed class StatsEndpoint(PoolSource pools, LifetimeTotals totals)
 {
     public async Task HandleAsync(HttpContext http)
     {
@@ -22,7 +22,7 @@ internal sealed class StatsEndpoint(PoolSource pools, IBalancerState state)
             return;
         }
 
-        var snapshot = await state.ReadAsync(pool.Name, http.RequestAborted);
+        var snapshot = await totals.ReadAsync(pool.Name, http.RequestAborted);
         var body = JsonSerializer.SerializeToUtf8Bytes(StatsReport.Of(pool, snapshot).ToDictionary());
         http.Response.ContentType = "application/json";
         http.Response.ContentLength = body.Length;

@@ -10,7 +10,7 @@ internal static class HostedSetup
     {
         if (limits is not null)
         {
-            services.AddSingleton<Roadbalancer.Ledger.Settlement>();services.AddSingleton<SettleTimer>();
+            services.AddSingleton<SettleTimer>();
             services.AddSingleton<HostCalls>();
             services.AddSingleton<WarmUp>();
             services.AddSingleton(provider => new ProxiedRequests(FunctionsHost.CutoffOf(limits), provider.GetRequiredService<TimeProvider>()));

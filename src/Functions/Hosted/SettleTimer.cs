@@ -9,11 +9,7 @@ internal sealed class SettleTimer(Settlement settlement, TimeProvider time) : ID
     /// <summary>The name of the function's <c>durableClient</c> input.</summary>
     public const string ClientName = "client";
 
-    /// <summary>The longest run: a sooner end than that of the interval, so that no run meets the next.</summary>
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(25);
-
-    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(10) };
-    private int _running;
+    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false });
 
     public void Dispose() => _http.Dispose();
 
@@ -39,28 +35,10 @@ internal sealed class SettleTimer(Settlement settlement, TimeProvider time) : ID
         }
     }
 
-    /// <summary>One run; tells in lines what was done, or why nothing.</summary>
+    /// <summary>One run, bounded and never beside another, as <see cref="Settlement"/> sees to; tells in lines what was done, or why nothing.</summary>
     public async Task<string> RunAsync((Uri BaseUrl, string Query) client, CancellationToken cancellationToken)
     {
-        if (Interlocked.Exchange(ref _running, 1) == 1)
-        {
-            return "Skipped: the run before is still under way";
-        }
-
-        using var timer = new CancellationTokenSource(Longest, time);
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
-        try
-        {
-            var report = await settlement.RunAsync(new DurableLedger(_http, client.BaseUrl, client.Query), limit.Token);
-            return string.Join('\n', report.Lines);
-        }
-        catch (OperationCanceledException) when (timer.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            return $"Stopped after {Longest.TotalSeconds:0} s: the next run goes on from here";
-        }
-        finally
-        {
-            Volatile.Write(ref _running, 0);
-        }
+        var report = await settlement.RunAsync(new DurableLedger(_http, client.BaseUrl, client.Query, time), cancellationToken);
+        return report.Lines.IsEmpty ? "Nothing had moved" : string.Join('\n', report.Lines);
     }
 }

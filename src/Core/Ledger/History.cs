@@ -1,0 +1,113 @@
+using System.Collections.Immutable;
+using Roadbalancer.Backends;
+using Roadbalancer.State;
+
+namespace Roadbalancer.Ledger;
+
+/// <summary>
+/// Statistics over time: what the ledger holds, by the hour for 35 days and by the day for 400, and what has been counted since, in the present hour.
+/// Under the Functions host it comes from what the last settlement left in Redis.
+/// </summary>
+internal sealed class History(Counters counters, Accounts accounts, PoolSource pools, TimeProvider time)
+{
+    /// <summary>The most points of one backend that are told at once.</summary>
+    public const int MostPoints = 10_000;
+
+    private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
+    private static readonly TimeSpan Day = TimeSpan.FromDays(1);
+
+    /// <summary>The points from <paramref name="from"/> to <paramref name="to"/>, on whole steps since 1970 that cover both.</summary>
+    /// <param name="backend">One backend's name; null for all.</param>
+    /// <param name="from">Earlier than 400 days ago there is nothing.</param>
+    /// <param name="to">The end; the present hour, which still grows, is included when it covers now.</param>
+    /// <param name="step">Between points; rounded up to whole hours, to whole days where <paramref name="from"/> is more than 35 days ago.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="ArgumentException">The span ends before it begins, the step is not positive, or there would be more than <see cref="MostPoints"/> points.</exception>
+    public async Task<HistoryReport> ReadAsync(string? backend, DateTimeOffset from, DateTimeOffset to, TimeSpan step, CancellationToken cancellationToken)
+    {
+        var isOld = from < time.GetUtcNow() - (Day * HourLog.DaysOfHours);
+        step = Ceiling(step > TimeSpan.Zero ? step : throw new ArgumentException("step must be above 0", nameof(step)), isOld ? Day : Hour);
+        var (first, last) = (Floor(from, step), Floor(to - TimeSpan.FromTicks(1), step));
+        if (last < first)
+        {
+            throw new ArgumentException("to must be later than from", nameof(to));
+        }
+
+        var count = ((last - first).Ticks / step.Ticks) + 1;
+        if (count > MostPoints)
+        {
+            throw new ArgumentException($"from, to and step ask for {count:N0} points, at most {MostPoints:N0} are told", nameof(step));
+        }
+
+        var histories = ImmutableArray.CreateBuilder<BackendHistory>();
+        foreach (var (name, log) in await LogsAsync(backend, cancellationToken))
+        {
+            histories.Add(new BackendHistory(name, Points(log, first, (int)count, step)));
+        }
+
+        return new HistoryReport(first, last + step, step, histories.ToImmutable());
+    }
+
+    private static ImmutableArray<HistoryPoint> Points(HourLog log, DateTimeOffset first, int count, TimeSpan step)
+    {
+        var buckets = new Bucket[count];
+        Add(log.Hours, Hour);
+        Add(log.Days, Day);
+        return [.. buckets.Select((bucket, index) => new HistoryPoint(first + (step * index), bucket))];
+
+        void Add(ImmutableSortedDictionary<long, Bucket> from, TimeSpan unit)
+        {
+            foreach (var (number, bucket) in from)
+            {
+                var index = (DateTimeOffset.UnixEpoch + (unit * number) - first).Ticks;
+                if (index >= 0 && index / step.Ticks < count)
+                {
+                    buckets[index / step.Ticks] += bucket;
+                }
+            }
+        }
+    }
+
+    private static TimeSpan Ceiling(TimeSpan step, TimeSpan unit) => TimeSpan.FromTicks((step.Ticks + unit.Ticks - 1) / unit.Ticks * unit.Ticks);
+
+    private static DateTimeOffset Floor(DateTimeOffset at, TimeSpan step)
+    {
+        var since = (at - DateTimeOffset.UnixEpoch).Ticks;
+        return DateTimeOffset.UnixEpoch.AddTicks(since - (((since % step.Ticks) + step.Ticks) % step.Ticks));
+    }
+
+    private async Task<List<(string Name, HourLog Log)>> LogsAsync(string? backend, CancellationToken cancellationToken)
+    {
+        var pool = pools.Current;
+        var records = new Dictionary<string, BackendRecord>(accounts.Records, StringComparer.OrdinalIgnoreCase);
+        PoolSnapshot counted;
+        try
+        {
+            foreach (var (name, record) in (await counters.ReadBaseAsync(pool.Name).AsTask().WaitAsync(cancellationToken)))
+            {
+                records[name] = records.GetValueOrDefault(name) is { } known && known.Totals.Requests > record.Totals.Requests && known.History != HourLog.Empty ? known : record;
+            }
+
+            counted = await counters.ReadAsync(pool.Name).AsTask().WaitAsync(cancellationToken);
+        }
+        catch (SharedStateException)
+        {
+            // What this process knows has to do while Redis does not serve.
+            counted = new PoolSnapshot(pool.Name, 0, []);
+        }
+
+        var now = HourLog.HourOf(time.GetUtcNow());
+        foreach (var one in counted.Backends)
+        {
+            var record = records.GetValueOrDefault(one.Name) ?? BackendRecord.None;
+            var since = Bucket.Of(record.Since(Tally.Of(one.Totals, one.Vitals.Trips), counted.Birth));
+            records[one.Name] = record with { History = record.History.With(now, record.History.At(now) + since) };
+        }
+
+        return [.. records.Where(pair => backend is null || string.Equals(pair.Key, backend, StringComparison.OrdinalIgnoreCase))
+            .Select(pair => (NameOf(pool, pair.Key), pair.Value.History)).OrderBy(pair => pair.Item1, StringComparer.Ordinal)];
+    }
+
+    /// <summary>As the pool writes it; the ledger knows names in lower case.</summary>
+    private static string NameOf(Pool pool, string name) => pool.IndexOf(name) is var index and >= 0 ? pool.Backends[index].Name : name;
+}
