@@ -24,7 +24,8 @@ internal static class ServerSetup
     private const int ServerHeadLimit = 4 * ProxyEndpoint.HeadLimit;
 
     /// <summary>Registers everything that <see cref="MapRoadbalancer"/> needs, balancing over <paramref name="options"/>.</summary>
-    public static void AddRoadbalancer(this IServiceCollection services, BalancerOptions options)
+    /// <param name="ownTimers">False where a platform's timers call for the regular work (<see cref="ProbeRun"/>).</param>
+    public static void AddRoadbalancer(this IServiceCollection services, BalancerOptions options, bool ownTimers = true)
     {
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton(new Chance(BitConverter.ToUInt64(Guid.NewGuid().ToByteArray())));
@@ -50,7 +51,12 @@ internal static class ServerSetup
         services.AddSingleton<MetricsEndpoint>();
         services.AddSingleton<StateLog>();
         services.AddAdmin();
-        services.AddHostedService<HealthChecks>();
+        services.AddSingleton<ProbeRun>();
+        if (ownTimers)
+        {
+            services.AddHostedService<HealthChecks>();
+        }
+
         services.Configure<Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions>(kestrel =>
         {
             kestrel.AddServerHeader = false;

@@ -117,6 +117,15 @@ internal sealed record BalancerOptions
     /// <summary>What is done about a stream that breaks midway. Key <c>stream_recovery</c>, default <c>replay</c>.</summary>
     public StreamRecovery StreamRecovery { get; init; } = StreamRecovery.Replay;
 
+    /// <summary>
+    /// While a client that asked for a stream has to wait, it gets a comment after each such time, at first with a status of 200: what fails later is told by
+    /// an error event. 0 is off. Key <c>stream_keep_alive</c>, seconds; default 30 behind the Functions host, else 0.
+    /// </summary>
+    public TimeSpan? StreamKeepAlive { get; init; }
+
+    /// <summary>How long an answer may be silent, its beginning included, before the platform in front cuts the connection; null for no such platform. Not a setting.</summary>
+    public TimeSpan? LongestSilence { get; init; }
+
     /// <summary>Hedging: null is off; zero is «the 95th percentile of the backend»; otherwise a time. Key <c>hedge_after</c> (<c>p95</c> or seconds).</summary>
     public TimeSpan? HedgeAfter { get; init; }
 

@@ -26,6 +26,9 @@ internal sealed record HostOptions
     /// <summary>Whether the Azure Functions host started this process, that is whether <c>FUNCTIONS_CUSTOMHANDLER_PORT</c> is set.</summary>
     public bool BehindFunctionsHost { get; init; }
 
+    /// <summary>What the platform in front puts up with; null where there is none.</summary>
+    public HostLimits? Limits { get; init; }
+
     /// <summary>
     /// The folder of what outlasts this process (totals, hours, run-time changes with the backends' keys in them): a full path, or null for none. <c>ROADBALANCER_DATA</c>, key
     /// <c>data</c>, default <c>data</c> in the working folder; <c>off</c> for none. None for <c>--demo</c> unless it is named, never under the Functions host, whose ledger are durable entities.
@@ -39,6 +42,11 @@ internal sealed record HostOptions
     /// <summary><c>--log-level</c>, <c>ROADBALANCER_LOG_LEVEL</c>, key <c>log_level</c>; default information.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 }
+
+/// <summary>What a platform in front of the program puts up with; requests are ended, in words, before it ends them in its own way.</summary>
+/// <param name="LongestRequest">A whole request; null for no limit.</param>
+/// <param name="LongestSilence">The time without a byte in either direction.</param>
+internal sealed record HostLimits(TimeSpan? LongestRequest, TimeSpan LongestSilence);
 
 /// <summary>What a load came to: options, or every error at once.</summary>
 internal sealed record OptionsResult

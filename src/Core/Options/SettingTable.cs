@@ -62,6 +62,7 @@ internal static class SettingTable
         Row("retry_budget", v => v.Number(0, 1), (o, ratio) => o with { RetryBudgetRatio = ratio }),
         Row("retry_budget_floor", v => v.Whole(0, 1_000_000), (o, n) => o with { RetryBudgetFloor = n }),
         Row("stream_recovery", Recovery, (o, recovery) => o with { StreamRecovery = recovery }),
+        Row("stream_keep_alive", v => v.Seconds(orZero: true), (o, time) => o with { StreamKeepAlive = time }),
         new("hedge_after", BindHedge),
         Row("hedge_ratio", v => v.Number(0, 1), (o, ratio) => o with { HedgeRatio = ratio }),
         Row("max_body_bytes", v => v.Whole(1L, 104_857_600), (o, bytes) => o with { MaxBodyBytes = bytes }),

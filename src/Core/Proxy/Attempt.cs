@@ -73,7 +73,8 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         return await _answer.PrepareAsync();
     }
 
-    public ValueTask<AttemptOutcome> DeliverAsync() => _answer!.DeliverAsync();
+    public ValueTask<AttemptOutcome> DeliverAsync() =>
+        exchange.HasSpoken && _answer is not StreamAnswer ? new(Outcome(OutcomeKind.StreamMalformed, "not a stream")) : _answer!.DeliverAsync();
 
     /// <summary>Another attempt was faster.</summary>
     public void Supersede() => _clock.Supersede();

@@ -50,7 +50,7 @@ internal sealed partial class AttemptLoop(
             }
         }
 
-        var (lease, refusal) = early is null ? await AcquireFirstAsync(exchange, plan) : new Acquisition(early, default);
+        var (lease, refusal) = early is null ? await exchange.WaitAsync(AcquireFirstAsync(exchange, plan)) : new Acquisition(early, default);
         while (lease is not null)
         {
             var (attempt, outcome) = await TryAsync(exchange, plan, lease);
@@ -58,7 +58,8 @@ internal sealed partial class AttemptLoop(
             {
                 ending.Note(attempt, outcome);
                 plan.Note(attempt.Lease.Index, outcome);
-                lease = ending.IsOver || !IsWorthAnother(exchange, outcome) ? null : await NextAsync(exchange, plan, attempt.Lease.Index, outcome);
+                lease = ending.IsOver || !IsWorthAnother(exchange, outcome) ? null
+                    : await exchange.WaitAsync(NextAsync(exchange, plan, attempt.Lease.Index, outcome));
             }
         }
 
@@ -78,7 +79,7 @@ internal sealed partial class AttemptLoop(
 
         var ending = new Ending(exchange);
         using var attempt = Begin(exchange, Lease.ForProbe(exchange.Pool, 0), JoinMode.None);
-        var outcome = await attempt.OpenAsync(canGoElsewhere: false) ?? await attempt.DeliverAsync();
+        var outcome = await exchange.WaitAsync(attempt.OpenAsync(canGoElsewhere: false)) ?? await attempt.DeliverAsync();
         attempt.Record.Outcome = outcome;
         metrics.AttemptEnded(attempt.Lease, outcome);
         attempt.Span?.End(outcome, attempt.Record.Join);
@@ -153,8 +154,8 @@ internal sealed partial class AttemptLoop(
         {
             var canGoElsewhere = exchange.Pool.Options.FallbackOnFailure && plan.HasOther(lease.Index);
             var opened = Hedging.AppliesTo(exchange) && join == JoinMode.None
-                ? await hedging.OpenAsync(exchange, plan, attempt, canGoElsewhere, Begin, Settle)
-                : new HedgedOpening(attempt, await attempt.OpenAsync(canGoElsewhere));
+                ? await exchange.WaitAsync(hedging.OpenAsync(exchange, plan, attempt, canGoElsewhere, Begin, Settle))
+                : new HedgedOpening(attempt, await exchange.WaitAsync(attempt.OpenAsync(canGoElsewhere)));
             attempt = opened.Attempt;
             var outcome = opened.Failure ?? await attempt.DeliverAsync();
             Settle(attempt, outcome);

@@ -164,7 +164,7 @@ internal sealed class WholeAnswer(
                 return Outcome(OutcomeKind.ClientLeft);
             }
 
-            Clock.Arm(Backend.StreamIdleTimeout, OutcomeKind.StreamStalled);
+            Clock.Arm(Exchange.Audible(Backend.StreamIdleTimeout), OutcomeKind.StreamStalled);
             var read = await upstream.ReadAsync(client.GetMemory(ReadSize), Clock.Token);
             if (read == 0)
             {
