@@ -21,5 +21,13 @@ internal sealed record BenchPlan(
 
     public static BenchPlan Quick { get; } = new("quick", [64], Rounds: 3, RequestSeconds: 1, WarmUpSeconds: 3, StreamRounds: 1, StreamSeconds: 3, Starts: 1);
 
+    /// <summary>Requests alone, for a change under way: many short rounds.</summary>
+    public static BenchPlan Requests { get; } = new("requests", [32], Rounds: 9, RequestSeconds: 1, WarmUpSeconds: 5, StreamRounds: 0, StreamSeconds: 0, Starts: 0);
+
+    /// <summary>Streams alone.</summary>
+    public static BenchPlan StreamsOnly { get; } = new("streams", [], Rounds: 0, RequestSeconds: 0, WarmUpSeconds: 3, StreamRounds: 3, StreamSeconds: 3, Starts: 0);
+
+    public static BenchPlan? Named(string name) => new[] { Quick, Full, Requests, StreamsOnly }.FirstOrDefault(plan => plan.Name == name);
+
     public static BenchPlan Full { get; } = new("full", [1, 16, 64, 256], Rounds: 5, RequestSeconds: 3, WarmUpSeconds: 8, StreamRounds: 3, StreamSeconds: 6, Starts: 5);
 }

@@ -14,10 +14,22 @@ internal sealed class BenchRun(BenchPlan plan, string[] only)
     {
         using var stage = new BenchStage(_results);
         await stage.BeginAsync();
-        await RequestsAsync(stage);
-        await StreamsAsync(stage);
-        await OpenStreamsAsync(stage);
-        await StartsAsync(stage);
+        if (plan.Rounds > 0)
+        {
+            await RequestsAsync(stage);
+        }
+
+        if (plan.StreamRounds > 0)
+        {
+            await StreamsAsync(stage);
+        }
+
+        if (plan.Starts > 0)
+        {
+            await OpenStreamsAsync(stage);
+            await StartsAsync(stage);
+        }
+
         Console.WriteLine(await Report.WriteAsync(_results, plan.Name, Environment.GetEnvironmentVariable("BENCH_RESULTS") ?? "results"));
     }
 

@@ -11,16 +11,16 @@ switch (args)
     case ["stream", .. var ports] when ports.Length > 0:
         await StreamUpstream.RunAsync([.. ports.Select(port => int.Parse(port, CultureInfo.InvariantCulture))]);
         return 0;
-    case ["quick" or "full", .. var only]:
+    case [var name, .. var only] when BenchPlan.Named(name) is { } plan:
         return await EndingAllAsync(async () =>
         {
-            await new BenchRun(args[0] == "quick" ? BenchPlan.Quick : BenchPlan.Full, only).RunAsync();
+            await new BenchRun(plan, only).RunAsync();
             return 0;
         });
     case ["sustained", .. var rest] when rest.Length < 2:
         return await EndingAllAsync(() => Sustained.RunAsync(TimeSpan.FromMinutes(rest.Length == 0 ? 30 : double.Parse(rest[0], CultureInfo.InvariantCulture))));
     default:
-        await Console.Error.WriteLineAsync("Usage: bench.sh [quick | full] [SUBJECT...] | bench.sh sustained [MINUTES]");
+        await Console.Error.WriteLineAsync("Usage: bench.sh [quick | full | requests | streams] [SUBJECT...] | bench.sh sustained [MINUTES]");
         return 2;
 }
 

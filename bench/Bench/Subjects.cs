@@ -30,6 +30,9 @@ internal static class Subjects
     /// <summary>Where bench.sh published the program to.</summary>
     private static readonly string Published = Environment.GetEnvironmentVariable("BENCH_APP") ?? throw new InvalidOperationException("Start it by bench.sh.");
 
+    /// <summary>Where an older build was published to, to be compared in the same rounds; null for none.</summary>
+    private static readonly string? Before = Environment.GetEnvironmentVariable("BENCH_BEFORE");
+
     public static IReadOnlyList<Subject> All { get; } =
     [
         new(Nginx, StartNginx),
@@ -37,6 +40,7 @@ internal static class Subjects
         new(Plain, (port, to, _, _) => RunningProcess.Start(Core, "dotnet",
             [typeof(Subjects).Assembly.Location, "forward", Text(port), .. to.Select(target => $"http://127.0.0.1:{target}")])),
         new(Memory, (port, to, folder, _) => StartBalancer(port, to, folder, "memory", "")),
+        .. Before is null ? [] : new Subject[] { new("before, memory", (port, to, folder, _) => StartBalancer(port, to, folder, "before", "", Before)) },
         new("roadbalancer, Redis strict", (port, to, folder, redis) => StartBalancer(port, to, folder, "strict", $"redis_connection: 127.0.0.1:{redis}\nredis_key_prefix: 'strict{port}:'\n")),
         new("roadbalancer, Redis relaxed", (port, to, folder, redis) => StartBalancer(port, to, folder, "relaxed", $"redis_connection: 127.0.0.1:{redis}\nredis_key_prefix: 'relaxed{port}:'\nconsistency: relaxed\n")) { MayBeAbsent = true },
     ];
@@ -96,7 +100,7 @@ internal static class Subjects
 
         """)]);
 
-    private static RunningProcess StartBalancer(int port, int[] to, string folder, string name, string settings)
+    private static RunningProcess StartBalancer(int port, int[] to, string folder, string name, string settings, string? program = null)
     {
         var file = Written(folder, $"{name}-{port}.yaml", $$"""
             strategy: least_connections
@@ -108,7 +112,7 @@ internal static class Subjects
             {{string.Join("\n", to.Select(target => $"  - {{url: 'http://127.0.0.1:{target}', model_name: m, max_connections: 10000}}"))}}
 
             """);
-        return RunningProcess.Start(Core, Path.Combine(Published, "Roadbalancer.Functions"), ["--config", file]);
+        return RunningProcess.Start(Core, Path.Combine(program ?? Published, "Roadbalancer.Functions"), ["--config", file]);
     }
 
     private static string Written(string folder, string name, string text)

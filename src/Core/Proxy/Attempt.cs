@@ -9,7 +9,7 @@ namespace Roadbalancer.Proxy;
 /// </summary>
 internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarder, JoinMode join) : IDisposable
 {
-    private readonly AttemptClock _clock = new(exchange);
+    private readonly AttemptClock _clock = forwarder.Clocks.Begin(exchange);
     private readonly long _sentAt = exchange.Time.GetTimestamp();
     private JoinMode _join = join;
     private HttpResponseMessage? _response;
@@ -116,10 +116,10 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
     private async ValueTask<UpstreamAnswer> BeginAnswerAsync(HttpResponseMessage response)
     {
         var source = await response.Content.ReadAsStreamAsync(_clock.Token);
-        var isStream = response.Content.Headers.ContentType?.MediaType is { } type && type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase);
-        if (!isStream)
+        var type = AnswerTypes.Of(response);
+        if (type != AnswerType.EventStream)
         {
-            return new WholeAnswer(exchange, Lease.Backend, response, _clock, _sentAt, source);
+            return new WholeAnswer(exchange, Lease.Backend, response, _clock, _sentAt, source) { IsJson = type == AnswerType.Json };
         }
 
         if (ContentCoding.Of(response) is { } coding)

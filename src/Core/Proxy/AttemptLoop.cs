@@ -45,8 +45,13 @@ internal sealed partial class AttemptLoop(
             using (attempt)
             {
                 ending.Note(attempt, outcome);
+                if (ending.IsOver)
+                {
+                    break;
+                }
+
                 plan.Note(attempt.Lease.Index, outcome);
-                lease = ending.IsOver || !IsWorthAnother(exchange, outcome) ? null : await NextAsync(exchange, plan, attempt.Lease.Index, outcome);
+                lease = IsWorthAnother(exchange, outcome) ? await NextAsync(exchange, plan, attempt.Lease.Index, outcome) : null;
             }
         }
 
