@@ -29,5 +29,5 @@ public class RequestBenchmarks
     public bool Read() => RequestReader.TryRead(_body, RequestReader.ChatPath, "application/json", out _facts, out _);
 
     [Benchmark]
-    public int Rewrite() => BodyEdit.ForBackend(_body, _facts, Renaming, RequestReader.ChatPath).Length;
+    public long Rewrite() => BodyEdit.ForBackend(_body, _facts, Renaming, RequestReader.ChatPath).Length;
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using Roadbalancer.Health;
 using Roadbalancer.State;
 
@@ -87,7 +88,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
     };
 
     /// <summary>What the backend gets; a request that cannot be put as a continuation becomes a replay.</summary>
-    private ReadOnlyMemory<byte> BodyFor()
+    private ReadOnlySequence<byte> BodyFor()
     {
         if (_join == JoinMode.Continue)
         {

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
@@ -38,7 +39,7 @@ internal sealed class Forwarder(TimeProvider time) : IDisposable
     /// Sends the exchange's request to <paramref name="backend"/>. Throws what <see cref="HttpMessageInvoker"/> throws; the caller turns that into an outcome.
     /// </summary>
     /// <param name="body">The body as this backend gets it.</param>
-    public Task<HttpResponseMessage> SendAsync(Exchange exchange, Backend backend, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    public Task<HttpResponseMessage> SendAsync(Exchange exchange, Backend backend, ReadOnlySequence<byte> body, CancellationToken cancellationToken)
     {
         var from = exchange.Http.Request;
         var uri = BackendRoute.Of(backend).UriFor(exchange.Path, exchange.Shape, from.QueryString.Value);
