@@ -9,6 +9,7 @@ using Roadbalancer.Options;
 using Roadbalancer.Simulation;
 using Roadbalancer.State;
 
+ServerSetup.PreferInlineSockets();
 var commandLine = CommandLine.Parse(args);
 if (commandLine.Help || commandLine.Version)
 {

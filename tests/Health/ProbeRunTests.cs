@@ -11,7 +11,7 @@ namespace Roadbalancer.Tests.Health;
 public sealed class ProbeRunTests : IAsyncLifetime
 {
     private readonly ManualTime _time = new();
-    private readonly Forwarder _forwarder = new();
+    private readonly Forwarder _forwarder = new(TimeProvider.System);
     private readonly ScriptedUpstream _upstream = ScriptedUpstream.Start(Scripts.Chat("ok"));
     private readonly PoolSource _pools;
     private readonly ProbeRun _run;

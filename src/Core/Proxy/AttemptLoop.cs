@@ -57,9 +57,13 @@ internal sealed partial class AttemptLoop(
             using (attempt)
             {
                 ending.Note(attempt, outcome);
+                if (ending.IsOver)
+                {
+                    break;
+                }
+
                 plan.Note(attempt.Lease.Index, outcome);
-                lease = ending.IsOver || !IsWorthAnother(exchange, outcome) ? null
-                    : await exchange.WaitAsync(NextAsync(exchange, plan, attempt.Lease.Index, outcome));
+                lease = IsWorthAnother(exchange, outcome) ? await exchange.WaitAsync(NextAsync(exchange, plan, attempt.Lease.Index, outcome)) : null;
             }
         }
 
