@@ -10,7 +10,7 @@ namespace Roadbalancer.Tests.Ledger;
 /// </summary>
 public class SettlementScheduleTests
 {
-    private const int Schedules = 12_000;
+    private const int Schedules = 10_000;
     private const int Batches = 12;
 
     public static TheoryData<int> Parts => [.. Enumerable.Range(0, Batches)];
@@ -23,7 +23,8 @@ public class SettlementScheduleTests
         {
             try
             {
-                await new Schedule((ulong)seed).RunAsync();
+                await using var schedule = new Schedule((ulong)seed);
+                await schedule.RunAsync();
             }
             catch (Exception exception)
             {
@@ -32,7 +33,7 @@ public class SettlementScheduleTests
         }
     }
 
-    private sealed class Schedule(ulong seed)
+    private sealed class Schedule(ulong seed) : IAsyncDisposable
     {
         private readonly Chance _chance = new(seed);
         private readonly LeapTime _time = new();
@@ -75,8 +76,9 @@ public class SettlementScheduleTests
             }
 
             await CheckHoursAsync();
-            await _process.DisposeAsync();
         }
+
+        public ValueTask DisposeAsync() => _process.DisposeAsync();
 
         private async Task TakeStepAsync()
         {

@@ -34,7 +34,7 @@ internal sealed class Accounts
                 if (!mine.TryGetValue(name, out var held) || record.Totals.Requests >= held.Totals.Requests)
                 {
                     // Without hours and days it was read for the totals alone.
-                    mine[name] = record.History == HourLog.Empty && held is not null ? record with { History = held.History } : record;
+                    mine[name] = record.History.IsEmpty && held is not null ? record with { History = held.History } : record;
                 }
             }
 
