@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using Roadbalancer.Backends;
 using Roadbalancer.Ledger;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
