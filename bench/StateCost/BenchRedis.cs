@@ -60,7 +60,8 @@ internal sealed class BenchRedis : IAsyncDisposable
     {
         var sha = Convert.ToHexStringLower(await Server.ScriptLoadAsync("return 1"));
         using var benchmark = Process.Start(new ProcessStartInfo(
-            "redis-benchmark", ["-p", $"{Port}", "-c", "1", "-n", $"{calls}", "--csv", "EVALSHA", sha, "0"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            "redis-benchmark", ["-p", $"{Port}", "-c", "1", "-n", $"{calls}", "--csv", "EVALSHA", sha, "0"])
+        { RedirectStandardOutput = true, RedirectStandardError = true })!;
         var text = await benchmark.StandardOutput.ReadToEndAsync();
         var columns = text.Trim().Split('\n')[^1].Split(',').Select(column => column.Trim('"')).ToArray();
         return (double.Parse(columns[4], CultureInfo.InvariantCulture), double.Parse(columns[6], CultureInfo.InvariantCulture));

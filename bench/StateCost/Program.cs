@@ -110,6 +110,11 @@ internal static class Program
 
     private static AcquireRequest Request(Pool pool, Chance chance) => new()
     {
-        Pool = pool, Model = "m", Roll1 = chance.NextDouble(), Roll2 = chance.NextDouble(), SlowStartRoll = 0.5, AffinityKey = chance.NextBits(),
+        Pool = pool,
+        Model = "m",
+        Roll1 = chance.NextDouble(),
+        Roll2 = chance.NextDouble(),
+        SlowStartRoll = 0.5,
+        AffinityKey = chance.NextBits(),
     };
 }

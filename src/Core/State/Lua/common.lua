@@ -18,15 +18,19 @@ local unpack_, pack_ = struct.unpack, struct.pack
 local board, capacity, generation, version, nextExpiry, turn, birth, digest
 local most, now
 
--- All of it, or, where a script needs few cells, its first bytes: the whole of a small board, the head of a large one.
-local function readBoard(upTo)
-  most = upTo or most
-  board = most and redis.call('GETRANGE', KEYS[1], 0, most - 1) or not most and redis.call('GET', KEYS[1])
+local function readHead()
   if not board or #board < HEADER then return false end
   local spare
   birth, generation, capacity, version, digest, nextExpiry, spare, turn = unpack_('<dddddddd', board)
   local size = HEADER + capacity * (4 + 8 * COLUMNS)
   return #board == (most and math.min(most, size) or size)
+end
+
+-- All of it, or, where a script needs few cells, its first bytes: the whole of a small board, the head of a large one.
+local function readBoard(upTo)
+  most = upTo or most
+  board = most and redis.call('GETRANGE', KEYS[1], 0, most - 1) or not most and redis.call('GET', KEYS[1])
+  return readHead()
 end
 
 -- The clock is the server's; a test hands in its own.
