@@ -18,7 +18,7 @@ internal sealed record PoolEdits
 
     private static readonly JsonSerializerOptions Json = new() { Converters = { new TagsForm(), new ModelsForm() }, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
-    /// <summary>Grows with every change, over all instances; 0 for none.</summary>
+    /// <summary>Grows with every change, over all instances: Unix milliseconds, or one more than the version before where that is more. 0 for none.</summary>
     public long Version { get; init; }
 
     /// <summary>The balancing strategy in place of the configured one; null for that one.</summary>

@@ -76,7 +76,10 @@ internal sealed partial class PoolSync : BackgroundService
         await _changing.WaitAsync(cancellationToken);
         try
         {
-            Apply(PoolEdits.Join(kept, _pools.Edits).Rooted());
+            var mine = _pools.Edits;
+            Apply(kept.Version > 0 && kept.Version == mine.Version && kept.ToJson() != mine.ToJson()
+                ? mine with { Version = mine.Version + 1 }
+                : PoolEdits.Join(kept, mine).Rooted());
             _isRooted |= kept.Version > 0 || _shared is null;
         }
         finally
@@ -143,7 +146,13 @@ internal sealed partial class PoolSync : BackgroundService
         while (true)
         {
             var known = _pools.Edits;
-            var wanted = change(known) with { Version = known.Version + 1, Origin = known.Version == 0 && !_isRooted ? NewOrigin() : known.Origin, Joined = known.Joined };
+            var wanted = change(known) with
+            {
+                // By the clock, so that what a process that is no more had put on the way is older than what is changed after it.
+                Version = Math.Max(known.Version + 1, _time.GetUtcNow().ToUnixTimeMilliseconds()),
+                Origin = known.Version == 0 && !_isRooted ? NewOrigin() : known.Origin,
+                Joined = known.Joined,
+            };
             if (_shared is null)
             {
                 Apply(wanted);
