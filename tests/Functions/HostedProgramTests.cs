@@ -107,6 +107,40 @@ public sealed class HostedProgramTests(PublishedApp app, HostedProgramTests.Runn
         Assert.Single(upstream.Probes);
     }
 
+    [Fact]
+    public async Task Settle_CapturedTimerWithItsClient_BringsTheTotalsIntoTheEntities()
+    {
+        const string key = "the-system-key";
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("ok"));
+        await using var program = await Running.StartAsync(app, upstream);
+        await using var durable = await DurableApi.StartAsync(key, () => program.Http);
+        var capture = Capture.Read("timer-with-durable-client");
+        var body = capture.Body.Replace("localhost:7194", $"127.0.0.1:{durable.Port}", StringComparison.Ordinal).Replace("<redacted>", key, StringComparison.Ordinal);
+        using (var answered = await program.Http.PostAsync("/v1/chat/completions", new StringContent(BalancerHost.ChatJson(), Encoding.UTF8, "application/json"), Token))
+        {
+            Assert.Equal(HttpStatusCode.OK, answered.StatusCode);
+        }
+
+        var report = await TimerAsync(program, capture with { Body = body }, "/Settle");
+
+        var state = durable.States[$"{BackendEntity.Name}/{EntityKey.Of("a")}"];
+        Assert.Equal(1, BackendRecord.Parse(state).Totals.Requests);
+        Assert.NotEmpty(report);
+        Assert.DoesNotContain(key, report + program.Output, StringComparison.Ordinal);
+
+        // Again, with nothing new: nothing is counted twice.
+        await TimerAsync(program, capture with { Body = body }, "/Settle");
+        Assert.Equal(1, BackendRecord.Parse(durable.States[$"{BackendEntity.Name}/{EntityKey.Of("a")}"]).Totals.Requests);
+    }
+
+    [Fact]
+    public async Task Settle_DurableApiThatDoesNotAnswer_IsToldInTheLog()
+    {
+        var capture = Capture.Read("timer-with-durable-client");
+        var body = capture.Body.Replace("localhost:7194", $"127.0.0.1:{RedisServer.FreePort()}", StringComparison.Ordinal);
+        Assert.Contains("cannot be reached", await TimerAsync(_program, capture with { Body = body }, "/Settle"), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("/HealthCheck", "")]
     [InlineData("/HealthCheck", "nonsense")]
@@ -167,6 +201,14 @@ public sealed class HostedProgramTests(PublishedApp app, HostedProgramTests.Runn
         Assert.Equal(capture.Body, Encoding.UTF8.GetString(sent.Body));
         Assert.DoesNotContain(sent.Headers, header => header.Key.StartsWith("X-Azure-", StringComparison.OrdinalIgnoreCase)
             || header.Key is "X-Forwarded-Host" or "X-Forwarded-Proto" or "x-ms-invocation-id" or "x-functions-key" || header.Value.Contains("function-key", StringComparison.Ordinal));
+    }
+
+    /// <summary>What is open to callers on this machine is not open to everyone because the host is on this machine.</summary>
+    [Fact]
+    public async Task Stats_ProxiedWithoutKeys_AreNotOpenToTheWorld()
+    {
+        using var response = await _program.SendAsync(Capture.Read("http-proxied-get-sse"), "/stats");
+        Assert.Equal(HttpStatusCode.Forbidden, response.StatusCode);
     }
 
     [Fact]

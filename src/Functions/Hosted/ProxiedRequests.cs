@@ -30,13 +30,13 @@ internal sealed class ProxiedRequests(TimeSpan? longest, TimeProvider time)
     /// </summary>
     private static void ShowClient(HttpContext http)
     {
+        http.Connection.RemoteIpAddress = IPAddress.None;
         var headers = http.Request.Headers;
         if (headers[ForwardedHost] is not { Count: > 0 } hosts)
         {
             return;
         }
 
-        http.Connection.RemoteIpAddress = IPAddress.None;
         http.Request.Host = new HostString(Last(hosts));
         var scheme = Last(headers[ForwardedProto]);
         if (scheme is "http" or "https")
