@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Roadbalancer.Backends;
 using Roadbalancer.Health;
 using Roadbalancer.Options;
@@ -57,6 +58,9 @@ internal static class ServerSetup
         services.AddSingleton<StatsEndpoint>();
         services.AddSingleton<StateLog>();
         services.AddHostedService<HealthChecks>();
+        // The host would begin an activity and a log scope for every request, and carry them through every continuation, for lines that are never written.
+        services.Configure<LoggerFilterOptions>(static logging =>
+            logging.Rules.Add(new LoggerFilterRule(null, "Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None, null)));
         services.Configure<SocketTransportOptions>(static sockets =>
         {
             sockets.UnsafePreferInlineScheduling = true;

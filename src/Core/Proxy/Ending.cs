@@ -6,27 +6,25 @@ namespace Roadbalancer.Proxy;
 /// <summary>How a request ends: remembers what its attempts came to, and tells the client when none of them answered.</summary>
 internal sealed class Ending(Exchange exchange)
 {
-    private AttemptOutcome? _last;
+    private OutcomeKind? _last;
     private AttemptOutcome? _told;
     private SavedAnswer? _saved;
     private SavedAnswer? _tooLong;
     private TimeSpan? _soonest;
 
     /// <summary>The client has its answer, or is gone.</summary>
-    public bool IsOver => _last is { Kind: OutcomeKind.Succeeded or OutcomeKind.ClientLeft };
+    public bool IsOver => _last is OutcomeKind.Succeeded or OutcomeKind.ClientLeft;
 
     /// <summary>Neither answered nor at fault itself (a request whose answer had begun was not): what operators want to hear about.</summary>
     public bool IsLost => !IsOver && (exchange.HasStarted || _last is not
-    {
-        Kind: OutcomeKind.CallerFault or OutcomeKind.ContextTooLong or OutcomeKind.ContentFiltered
-    });
+        (OutcomeKind.CallerFault or OutcomeKind.ContextTooLong or OutcomeKind.ContentFiltered));
 
     /// <summary>The last outcome's name, or <c>refused</c> when no backend took the request.</summary>
-    public string Name => _last is { } last ? Trail.NameOf(last.Kind) : "refused";
+    public string Name => _last is { } last ? Trail.NameOf(last) : "refused";
 
     public void Note(Attempt attempt, in AttemptOutcome outcome)
     {
-        _last = outcome;
+        _last = outcome.Kind;
 
         // That a model does not exist is told only when no backend could have had it.
         _told = _told is not null && outcome.Kind == OutcomeKind.ModelAbsent ? _told : outcome;
@@ -77,7 +75,7 @@ internal sealed class Ending(Exchange exchange)
     {
         if (exchange.Stream.Started)
         {
-            var error = new ErrorAnswer(StatusCodes.Status502BadGateway, "server_error", _last is { } last ? Trail.NameOf(last.Kind) : "stream_broken",
+            var error = new ErrorAnswer(StatusCodes.Status502BadGateway, "server_error", _last is { } last ? Trail.NameOf(last) : "stream_broken",
                 "The answer broke off at the backend and could not be completed.");
             await exchange.Http.Response.BodyWriter.WriteAsync(error.ToEvent(exchange.Shape, exchange.RequestId), exchange.ClientLeft);
         }
