@@ -61,7 +61,7 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
     }
 
     private static string PathOf(HttpRequest request) =>
-        request.Path.ToUriComponent() is var path && path.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) 
+        request.Path.ToUriComponent() is var path && path.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase)
             ? path.AsSpan(Prefix.Length) is RequestReader.ChatPath ? RequestReader.ChatPath : path[Prefix.Length..]
             : "";
 
