@@ -95,6 +95,37 @@ public class AdminAccessTests
     }
 
     [Theory]
+    [InlineData("/api/v1/load_balancer/status")]
+    [InlineData("/stats")]
+    [InlineData("/metrics")]
+    public async Task Read_WithoutKeysByAProxyThatAddsNothing_IsRefused(string path)
+    {
+        await using var host = await BalancerHost.StartAsync(WithKeys with { AdminKeys = [], ClientKeys = [] });
+
+        // What nginx sends for a bare proxy_pass.
+        var answer = await RawHttp.AskAsync(host.Url, $"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{host.Url.Port}\r\nConnection: close\r\n\r\n");
+
+        Assert.StartsWith("HTTP/1.1 403 ", answer, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Authorization", "Bearer " + AdminClient.Key)]
+    [InlineData("X-API-Key", AdminClient.Key)]
+    [InlineData("api-key", AdminClient.Key)]
+    public async Task Chat_OpenBalancerAndAnAdminKey_DoesNotReachABackendWithoutAKey(string header, string value)
+    {
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("ok"));
+        await using var host = await BalancerHost.StartAsync([upstream], options => options with { AdminKeys = WithKeys.AdminKeys });
+
+        using var mine = await host.ChatAsync(headers: (header, value));
+        using var theirs = await host.ChatAsync(headers: (header, value + "-of-the-backend"));
+
+        Assert.Equal(HttpStatusCode.OK, mine.StatusCode);
+        Assert.DoesNotContain(upstream.Requests[0].Headers, sent => sent.Value == value);
+        Assert.Contains(upstream.Requests[1].Headers, sent => sent.Value == value + "-of-the-backend");
+    }
+
+    [Theory]
     [InlineData("10.0.0.4", false)]
     [InlineData("::1", true)]
     [InlineData("::ffff:127.0.0.1", true)]

@@ -318,4 +318,49 @@ public class AdminBackendTests
     private static string? Text(JsonElement from, string key) => from.GetProperty(key).GetString();
 
     private static int Int(JsonElement from, string key) => from.GetProperty(key).GetInt32();
+
+    [Fact]
+    public async Task Requests_WithSeveralFaults_NameEveryField()
+    {
+        await using var host = await BalancerHost.StartAsync(new BalancerOptions { Backends = [Pools.Backend("a")], ClientKeys = [new("team", "k")], HealthCheckEnabled = false });
+        foreach (var (method, path, body, fields) in new[]
+        {
+            ("POST", "/backends", """{"url":"env:HOME","weight":-5,"nope":1,"headers":{"X-A":"env:PATH"}}""", "headers.X-A nope url weight"),
+            ("PATCH", "/backends/a", """{"name":"z","weight":-5,"nope":1}""", "name nope weight"),
+            ("PATCH", "/backends/a", """{"name":"a b","timeout":0}""", "name timeout"),
+            ("PUT", "/strategy", """{"strategy":"x","max_retries":-1,"zzz":2}""", "max_retries strategy zzz"),
+            ("POST", "/keys", """{"name":"a b","requests_per_minute":0,"key":"z"}""", "key name requests_per_minute"),
+            ("PATCH", "/keys/team", """{"name":"q","requests_per_minute":0,"key":"z"}""", "key name requests_per_minute"),
+        })
+        {
+            var reply = await host.CallAsync(method, path, body);
+            Assert.Equal((HttpStatusCode.BadRequest, "invalid_field"), (reply.Status, reply.Code));
+            var named = reply.Body.GetProperty("error").GetProperty("details").EnumerateArray().Select(one => one.GetProperty("field").GetString()!);
+            Assert.Equal(fields, string.Join(' ', named.Order(StringComparer.Ordinal)));
+        }
+
+        Assert.Equal(0, host.Pools.Edits.Version);
+    }
+
+    [Fact]
+    public async Task Patch_UrlElsewhereUnderAProbePathWithAQuery_IsRefused()
+    {
+        await using var host = await BalancerHost.StartAsync(new BalancerOptions { Backends = [Pools.Backend("a") with { HealthPath = "models?token=s" }], HealthCheckEnabled = false });
+
+        var reply = await host.CallAsync("PATCH", "/backends/a", """{"url":"http://elsewhere.test"}""");
+
+        Assert.Equal((HttpStatusCode.BadRequest, "health_path"), (reply.Status, reply.Field));
+        await host.DoAsync("PATCH", "/backends/a", """{"url":"http://elsewhere.test","health_path":"models"}""");
+    }
+
+    [Fact]
+    public async Task Post_WithoutAName_TheAuditHasTheNameThatItGot()
+    {
+        await using var host = await BalancerHost.StartAsync(new BalancerOptions { Backends = [Pools.Backend("a")], HealthCheckEnabled = false });
+
+        await host.DoAsync("POST", "/backends", """{"url":"http://x.test:8000"}""", HttpStatusCode.Created);
+
+        Assert.Equal("x.test:8000", host.Pools.Edits.Last!.Backend);
+        Assert.True(host.Log.Has("backend_added x.test:8000, version"));
+    }
 }

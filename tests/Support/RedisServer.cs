@@ -82,15 +82,22 @@ internal sealed class RedisServer : IAsyncDisposable
     }
 
     /// <summary>Sends one command over a connection of its own; the reply as it comes, once it is there.</summary>
-    public async Task<string> SendAsync(params string[] command)
+    public Task<string> SendAsync(params string[] command) => SendAllAsync(command);
+
+    /// <summary>The same for several, one after the other.</summary>
+    public async Task<string> SendAllAsync(params string[][] commands)
     {
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, Port, TestContext.Current.CancellationToken);
         var stream = client.GetStream();
-        var text = new StringBuilder($"*{command.Length}\r\n");
-        foreach (var word in command)
+        var text = new StringBuilder();
+        foreach (var command in commands)
         {
-            text.Append($"${Encoding.UTF8.GetByteCount(word)}\r\n{word}\r\n");
+            text.Append($"*{command.Length}\r\n");
+            foreach (var word in command)
+            {
+                text.Append($"${Encoding.UTF8.GetByteCount(word)}\r\n{word}\r\n");
+            }
         }
 
         await stream.WriteAsync(Encoding.UTF8.GetBytes(text.ToString()), TestContext.Current.CancellationToken);

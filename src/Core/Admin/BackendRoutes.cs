@@ -39,8 +39,8 @@ internal sealed class BackendRoutes(PoolSource pools, PoolChanges changes, Stand
             return refusal;
         }
 
-        var name = NameIn(fields);
-        var made = await changes.MakeAsync(call, "backend_added", name.Length > 0 ? name : null, ground => FieldEdits.Add(ground, fields, out name));
+        var name = BackendFields.Bind(null, fields, null, pools.Current.Options, out _)!.Name;
+        var made = await changes.MakeAsync(call, "backend_added", name, ground => FieldEdits.Add(ground, fields, out name));
         return made.Refusal ?? await changes.ReplyAsync(call, made, $"Backend {name} was added.", name, StatusCodes.Status201Created) with
         {
             Header = ("Location", $"{AdminEndpoint.Prefix}/backends/{Uri.EscapeDataString(name)}"),
@@ -55,19 +55,24 @@ internal sealed class BackendRoutes(PoolSource pools, PoolChanges changes, Stand
             return refusal;
         }
 
-        if (!fields.EnumerateObject().Any() || fields.TryGetProperty("name", out _))
+        if (!fields.EnumerateObject().Any())
         {
-            return fields.EnumerateObject().Any()
-                ? AdminReply.InvalidField("name", "cannot be changed; add a backend under the new name and delete this one")
-                : AdminReply.Error(StatusCodes.Status400BadRequest, "invalid_json", "The body names no field to change.");
+            return AdminReply.Error(StatusCodes.Status400BadRequest, "invalid_json", "The body names no field to change.");
         }
 
-        if (pools.Current.IndexOf(call.Name) is var index && index < 0)
+        var pool = pools.Current;
+        if (pool.IndexOf(call.Name) is var index && index < 0)
         {
-            return AdminReply.UnknownBackend(call.Name, pools.Current.Backends.Select(backend => backend.Name));
+            return AdminReply.UnknownBackend(call.Name, pool.Backends.Select(backend => backend.Name));
         }
 
-        if (fields.TryGetProperty("url", out _) && (refusal = await CheckHostAsync(call, pools.Current.Backends[index], fields)) is not null)
+        if (fields.TryGetProperty("name", out _))
+        {
+            BackendFields.Bind(call.Name, fields, pool.Backends[index], pool.Options, out var others);
+            return AdminReply.Invalid([new("name", null, "cannot be changed; add a backend under the new name and delete this one"), .. others.Where(error => error.Key != "name")]);
+        }
+
+        if (fields.TryGetProperty("url", out _) && (refusal = await CheckHostAsync(call, pool.Backends[index], fields)) is not null)
         {
             return refusal;
         }
@@ -127,9 +132,6 @@ internal sealed class BackendRoutes(PoolSource pools, PoolChanges changes, Stand
         ground.Find(name) is null ? ground.Unknown(name)
         : ground.InForce.Backends.Length == 1 ? FieldEdits.Conflict("last_backend", $"Backend {name} is the last one; disable or drain it instead, or add another first.")
         : null;
-
-    private static string NameIn(JsonElement fields) =>
-        fields.TryGetProperty("name", out var name) && name.ValueKind == JsonValueKind.String ? name.GetString()!.Trim() : "";
 
     /// <summary>The name as the pool has it.</summary>
     private string NameOf(string name) => pools.Current.IndexOf(name) is >= 0 and var index ? pools.Current.Backends[index].Name : name;

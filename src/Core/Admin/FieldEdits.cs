@@ -98,6 +98,7 @@ internal static class FieldEdits
         return from.ApiKey is not null && from.ApiKey == to.ApiKey && !IsGiven("api_key") ? "api_key"
             : from.Headers.Intersect(to.Headers).Any() && !IsGiven("headers") ? "headers"
             : from.Query.Split('&').Intersect(to.Query.Split('&')).Any(pair => pair.Length > 0) && !IsGiven("query") ? "query"
+            : from.HealthPath.Contains('?', StringComparison.Ordinal) && from.HealthPath == to.HealthPath && !IsGiven("health_path") ? "health_path"
             : null;
 
         bool IsGiven(string field) => given.TryGetProperty(field, out var value) && value.ValueKind != JsonValueKind.Null;

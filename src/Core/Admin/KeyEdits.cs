@@ -19,11 +19,15 @@ internal static class KeyEdits
     {
         var binding = new Binding(NoEnvironment);
         var map = new SettingReader(JsonSettings.Parse(Encoding.UTF8.GetBytes(fields.GetRawText()), out _) ?? SettingNode.Map([]), "", null, binding);
-        limits = isNew ? KeyLimitsTable.Bind(map, before, "name") : KeyLimitsTable.Bind(map, before);
+        limits = KeyLimitsTable.Bind(map, before, "name");
         name = "";
-        if (isNew)
+        var given = map.Entries("").FirstOrDefault(entry => entry.Key == "name").Value;
+        if (!isNew)
         {
-            var given = map.Entries("").FirstOrDefault(entry => entry.Key == "name").Value;
+            given?.Report("cannot be changed; add a key under the new name and delete this one");
+        }
+        else
+        {
             if (given is null || given.Node.Kind == SettingKind.Null)
             {
                 map.Of("name", SettingNode.Null()).Report("is missing");

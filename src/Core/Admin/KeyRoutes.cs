@@ -50,11 +50,6 @@ internal sealed class KeyRoutes(PoolSource pools, PoolChanges changes, KeyUsage 
             return refusal ?? AdminReply.Error(StatusCodes.Status400BadRequest, "invalid_json", "The body names no field to change.");
         }
 
-        if (fields.TryGetProperty("name", out _))
-        {
-            return AdminReply.InvalidField("name", "cannot be changed; add a key under the new name and delete this one");
-        }
-
         var made = await changes.MakeAsync(call, Action, null, ground => KeyEdits.Change(ground, call.Name, fields));
         return made.Refusal ?? await ReplyAsync(made, $"Key {call.Name} was changed.", call.Name);
     }

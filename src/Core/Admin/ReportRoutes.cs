@@ -11,6 +11,9 @@ internal sealed class ReportRoutes(StandingReader reader, StatusView view, Histo
 {
     private const int MostPoints = 2_000;
 
+    /// <summary>The first of January 9999 in Unix seconds.</summary>
+    private const long LatestSecond = 253_370_764_800;
+
     private static readonly TimeSpan DefaultSpan = TimeSpan.FromHours(24);
 
     public async ValueTask<AdminReply?> StatusAsync(AdminCall call)
@@ -102,14 +105,15 @@ internal sealed class ReportRoutes(StandingReader reader, StatusView view, Histo
             return null;
         }
 
-        if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds) && seconds < 253_402_300_800)
+        if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 0 and < LatestSecond)
         {
             moment = DateTimeOffset.FromUnixTimeMilliseconds((long)(seconds * 1000));
             return null;
         }
 
-        // A plus sign that was not escaped arrives as a blank.
-        return DateTimeOffset.TryParse(text.Replace(' ', '+'), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out moment) ? null
+        // A plus sign that was not escaped arrives as a blank. Before 1970 nothing was counted, and at the ends of the calendar no step fits.
+        return DateTimeOffset.TryParse(text.Replace(' ', '+'), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out moment)
+            && moment.ToUnixTimeSeconds() is >= 0 and < LatestSecond ? null
             : AdminReply.InvalidParameter(key, $"'{AdminReply.Shown(text)}' is not valid; must be a time like 2026-11-22T07:00:00Z, or Unix seconds");
     }
 }

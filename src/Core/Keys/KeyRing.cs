@@ -36,9 +36,13 @@ internal sealed class KeyRing(ImmutableArray<ClientKey> keys, bool isClosed = fa
     /// <summary>The name of the key <paramref name="presented"/>; null when it is unknown.</summary>
     public string? Find(ReadOnlySpan<char> presented) => Match(presented)?.Name;
 
+    /// <summary>Whether a header's value is one of the keys, with or without <c>Bearer</c>.</summary>
+    public bool IsIn(ReadOnlySpan<char> value) =>
+        Match(value.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? value[7..].Trim() : value.Trim()) is not null;
+
     private ClientKey? Match(ReadOnlySpan<char> presented)
     {
-        if (presented.IsEmpty || presented.Length > LongestKey)
+        if (_keys.Length == 0 || presented.IsEmpty || presented.Length > LongestKey)
         {
             return null;
         }

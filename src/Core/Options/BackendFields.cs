@@ -25,15 +25,12 @@ internal static class BackendFields
         }
 
         var place = new SettingReader(root, "", null, binding);
-        RefuseReferences(place);
-        if (binding.Errors.Count > 0)
-        {
-            return null;
-        }
-
+        var references = new Binding(NoEnvironment);
+        RefuseReferences(place with { Binding = references });
         var draft = under is null ? BackendTable.BindMap(place) : BindOver(under, place);
-        if (binding.Errors.Count > 0)
+        if (references.Errors.Count + binding.Errors.Count > 0)
         {
+            errors = [.. references.Errors, .. binding.Errors.Where(error => !references.Errors.Exists(reference => reference.Key == error.Key))];
             return null;
         }
 

@@ -85,7 +85,8 @@ internal sealed class Forwarder(TimeProvider time) : IDisposable
         var connection = from.Connection;
         foreach (var (name, values) in from)
         {
-            var passes = HeaderRules.PassesToBackend(name) || HeaderRules.CredentialPasses(name, backend, exchange.KeyName is not null);
+            var passes = HeaderRules.PassesToBackend(name)
+                || (HeaderRules.CredentialPasses(name, backend, exchange.KeyName is not null) && !exchange.Pool.AdminKeys.IsIn(values.ToString()));
             if (passes && !name.Equals(RequestIds.Header, StringComparison.OrdinalIgnoreCase) && !(connection.Count > 0 && HeaderRules.IsNamedBy(connection, name)))
             {
                 Add(message, name, values);

@@ -66,6 +66,14 @@ internal static class SharedStateSetup
         }
     }
 
+    /// <summary>Whether memory decides for want of Redis, whichever store decides; null where there is no Redis to share.</summary>
+    public static bool? IsFallenBack(this IServiceProvider services) => services.GetRequiredService<IBalancerState>() switch
+    {
+        FallbackState fallback => fallback.IsFallenBack,
+        RelaxedState relaxed => relaxed.IsFallenBack,
+        _ => null,
+    };
+
     /// <summary>With <c>redis_required</c>, why Redis cannot be reached; null when it can, or need not be.</summary>
     public static async Task<string?> CheckRedisAsync(this IServiceProvider services, BalancerOptions options) =>
         options.RedisRequired && services.GetService<RedisLink>() is { } link && await link.ConnectAsync() is { } reason
