@@ -50,7 +50,7 @@ internal static class ServerSetup
         services.AddMetrics();
         services.AddSingleton(new PoolSource(options));
         services.AddBalancerState(options);
-        services.AddLifetimeTotals();
+        services.AddLifetimeTotals(options);
         services.AddClientKeys(options);
         services.AddSingleton<Forwarder>();
         services.AddSingleton<WaitQueue>();
@@ -111,8 +111,10 @@ internal static class ServerSetup
         var health = app.Services.GetRequiredService<HealthEndpoint>();
         var stats = app.Services.GetRequiredService<StatsEndpoint>();
         var metrics = app.Services.GetRequiredService<MetricsEndpoint>();
+        var rehydration = app.Services.GetService<Rehydration>();
         app.Run(http => http.Request.Path.Value switch
         {
+            var path when rehydration is { Over.IsCompleted: false } && path!.StartsWith("/v1/", StringComparison.OrdinalIgnoreCase) => ServeAfterAsync(rehydration, proxy, http),
             var path when path!.StartsWith("/v1/", StringComparison.OrdinalIgnoreCase) => proxy.HandleAsync(http),
             "/health" => HealthEndpoint.HealthAsync(http),
             "/ready" => health.ReadyAsync(http),
@@ -122,6 +124,13 @@ internal static class ServerSetup
             var path => new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url",
                 $"Unknown request URL: {http.Request.Method} {path}. The OpenAI-compatible API is at /v1.").WriteAsync(http, RequestIds.For(http)),
         });
+    }
+
+    /// <summary>The first requests wait for what is in force beyond the configuration.</summary>
+    private static async Task ServeAfterAsync(Rehydration rehydration, ProxyEndpoint proxy, HttpContext http)
+    {
+        await rehydration.Over;
+        await proxy.HandleAsync(http);
     }
 
     /// <summary>Lets the log hear of every change of a backend's condition.</summary>
