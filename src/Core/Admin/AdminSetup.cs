@@ -13,7 +13,7 @@ internal static class AdminSetup
         services.AddSingleton<EventFeed>();
         services.AddSingleton<StandingReader>();
         services.AddSingleton(provider => new StatusView(
-            provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<WaitQueue>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<FallbackState>()));
+            provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<WaitQueue>(), provider.GetRequiredService<TimeProvider>(), provider.FallenBack()));
         services.AddSingleton<PoolChanges>();
         services.AddSingleton<HostRules>();
         services.AddSingleton<ReportRoutes>();

@@ -26,7 +26,7 @@ internal static class KeysSetup
             provider.GetRequiredService<RedisLink>(), options.RedisKeyPrefix, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<Chance>()));
         services.AddSingleton<IKeyBooks>(provider => new FallbackKeyBooks(
             provider.GetRequiredService<RedisKeyBooks>(), provider.GetRequiredService<InMemoryKeyBooks>(),
-            () => provider.GetRequiredService<FallbackState>().IsFallenBack, provider.GetRequiredService<TimeProvider>(),
+            provider.FallenBack() ?? (static () => false), provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<FallbackKeyBooks>>()));
         services.AddSingleton(provider => new KeyUsage(
             provider.GetRequiredService<TimeProvider>(),

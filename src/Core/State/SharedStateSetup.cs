@@ -66,6 +66,14 @@ internal static class SharedStateSetup
         }
     }
 
+    /// <summary>Tells whether decisions are made from memory although the state is shared; null where it is not.</summary>
+    public static Func<bool>? FallenBack(this IServiceProvider services) => services.GetRequiredService<IBalancerState>() switch
+    {
+        FallbackState fallback => () => fallback.IsFallenBack,
+        RelaxedState relaxed => () => relaxed.IsFallenBack,
+        _ => null,
+    };
+
     /// <summary>With <c>redis_required</c>, why Redis cannot be reached; null when it can, or need not be.</summary>
     public static async Task<string?> CheckRedisAsync(this IServiceProvider services, BalancerOptions options) =>
         options.RedisRequired && services.GetService<RedisLink>() is { } link && await link.ConnectAsync() is { } reason
