@@ -103,6 +103,11 @@ internal sealed class RedisKeyBooks : IKeyBooks, IAsyncDisposable
         foreach (var holds in _held.GroupBy(pair => pair.Value))
         {
             await _link.EvaluateAsync(Renew, [holds.Key[1]], [SharedView.Pack(Clock(), HoldMs), .. holds.Select(pair => (RedisValue)pair.Key)]);
+            foreach (var (hold, keys) in holds.Where(pair => !_held.ContainsKey(pair.Key)))
+            {
+                // Ended while it was being renewed, which may have put it back.
+                await _link.EvaluateAsync(Settle, keys, [SharedView.Pack(Clock(), -1, 0, 0, hold)]);
+            }
         }
     }
 
