@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Roadbalancer.Admin;
 using Roadbalancer.Backends;
 using Roadbalancer.Health;
+using Roadbalancer.Keys;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
@@ -28,6 +29,7 @@ internal static class ServerSetup
         services.AddMetrics();
         services.AddSingleton(new PoolSource(options));
         services.AddBalancerState(options);
+        services.AddClientKeys(options);
         services.AddSingleton<Forwarder>();
         services.AddSingleton<WaitQueue>();
         services.AddSingleton<AttemptBudget>();

@@ -128,7 +128,7 @@ public sealed class ModelsEndpointTests : IAsyncLifetime
     private async Task<HttpContext> GetAsync(Pool pool, string path)
     {
         var http = new DefaultHttpContext { Response = { Body = new MemoryStream() } };
-        await _models.WriteAsync(http, pool, path, "req_1");
+        await _models.WriteAsync(http, pool, path, key: null, "req_1");
         return http;
     }
 

@@ -36,7 +36,7 @@ internal sealed record AdminRoute(string Method, string Path, Func<AdminCall, Va
 }
 
 /// <summary>Every route of the management API; <c>openapi.json</c> describes each, which a test checks.</summary>
-internal sealed class AdminRoutes(ReportRoutes reports, BackendRoutes backends, ActionRoutes actions, SettingRoutes settings, EventRoute events)
+internal sealed class AdminRoutes(ReportRoutes reports, BackendRoutes backends, ActionRoutes actions, SettingRoutes settings, KeyRoutes keys, EventRoute events)
 {
     public ImmutableArray<AdminRoute> Table { get; } =
     [
@@ -57,6 +57,10 @@ internal sealed class AdminRoutes(ReportRoutes reports, BackendRoutes backends, 
         new("POST", "/backends/{name}/reset", actions.ResetAsync),
         new("GET", "/strategy", settings.GetAsync),
         new("PUT", "/strategy", settings.PutAsync),
+        new("GET", "/keys", keys.ListAsync),
+        new("POST", "/keys", keys.AddAsync),
+        new("PATCH", "/keys/{name}", keys.ChangeAsync),
+        new("DELETE", "/keys/{name}", keys.RemoveAsync),
         new("POST", "/health_check/start", settings.StartAsync),
         new("POST", "/health_check/stop", settings.StopAsync),
     ];

@@ -22,6 +22,7 @@ internal static class AdminSetup
         services.AddSingleton<BackendRoutes>();
         services.AddSingleton<ActionRoutes>();
         services.AddSingleton<SettingRoutes>();
+        services.AddSingleton<KeyRoutes>();
         services.AddSingleton<StatusTicker>();
         services.AddSingleton<EventRoute>();
         services.AddSingleton<AdminRoutes>();

@@ -73,9 +73,6 @@ internal sealed class EventFeed
         ReportTransition(backend, "reset", "healthy", by, default);
     }
 
-    /// <summary>Tells of client keys that were made, changed or taken back.</summary>
-    public void ReportKeys(string by, JsonObject before, JsonObject after) => Publish("change", Change(by, "keys_changed", null, new([], before, after)));
-
     /// <summary>Tells how things are, to those who listen now; it is not kept.</summary>
     public void PublishStatus(JsonObject status)
     {

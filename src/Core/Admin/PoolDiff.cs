@@ -23,6 +23,12 @@ internal sealed record PoolDiff(JsonArray Backends, JsonObject SettingsBefore, J
         }
 
         var (settingsBefore, settingsAfter) = Differing(Settings(before), Settings(after));
+        var (keysBefore, keysAfter) = Differing(Keys(before, after), Keys(after, before));
+        if (keysBefore.Count > 0)
+        {
+            (settingsBefore["keys"], settingsAfter["keys"]) = (keysBefore, keysAfter);
+        }
+
         return new(backends, settingsBefore, settingsAfter);
     }
 
@@ -56,6 +62,28 @@ internal sealed record PoolDiff(JsonArray Backends, JsonObject SettingsBefore, J
         ["failure_threshold"] = options.FailureThreshold,
         ["health_check_running"] = options.HealthCheckEnabled,
     };
+
+    /// <summary>The client keys of either side by name; null where there is none.</summary>
+    private static JsonObject Keys(BalancerOptions side, BalancerOptions other)
+    {
+        var keys = new JsonObject();
+        foreach (var key in side.ClientKeys)
+        {
+            keys[key.Name] = KeyView.Limits(key.Limits);
+            if (other.ClientKeys.FirstOrDefault(known => known.Name == key.Name) is { } changed && changed.Hash != key.Hash)
+            {
+                // Of a secret it is told that it changed, and no more.
+                keys[key.Name]!["secret"] = string.CompareOrdinal(key.Hash, changed.Hash) < 0 ? "***" : "****";
+            }
+        }
+
+        foreach (var key in other.ClientKeys)
+        {
+            keys.TryAdd(key.Name, null);
+        }
+
+        return keys;
+    }
 
     private static Backend? Find(BalancerOptions options, string name) =>
         options.Backends.FirstOrDefault(backend => backend.Name.Equals(name, StringComparison.OrdinalIgnoreCase));

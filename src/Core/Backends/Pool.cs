@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
+using Roadbalancer.Keys;
 using Roadbalancer.Options;
-using Roadbalancer.Proxy;
 using Roadbalancer.Strategies;
 
 namespace Roadbalancer.Backends;
@@ -22,7 +22,7 @@ internal sealed class Pool
         Version = version;
         Strategy = StrategyTable.Get(options.Strategy);
         Backends = options.Backends;
-        Keys = new KeyRing(options.ClientKeys);
+        Keys = new KeyRing(options.ClientKeys, options.IsClosed);
         Ring = Strategy is ConsistentHash ? Ring.Build(Backends) : Ring.Empty;
         _indexByName = Backends.Select((backend, index) => (backend.Name, index))
             .ToDictionary(pair => pair.Name, pair => pair.index, StringComparer.OrdinalIgnoreCase);

@@ -48,6 +48,12 @@ internal sealed record PoolEdits
     /// <summary>Names of configured backends that are taken out.</summary>
     public ImmutableArray<string> Removed { get; init; } = [];
 
+    /// <summary>Client keys added, or standing in place of a configured one of that name; of secrets there are only hashes.</summary>
+    public ImmutableArray<ClientKey> Keys { get; init; } = [];
+
+    /// <summary>Names of configured client keys that are taken away.</summary>
+    public ImmutableArray<string> RemovedKeys { get; init; } = [];
+
     /// <summary>What was written of backends, configured or not, in the order in which they came.</summary>
     public ImmutableArray<BackendEdit> Edited { get; init; } = [];
 
@@ -87,6 +93,21 @@ internal sealed record PoolEdits
         Removed = [.. Removed.Where(other => !Same(other, name))],
     };
 
+    /// <summary>These edits and one more: <paramref name="key"/> is added, or stands in place of the one of its name.</summary>
+    public PoolEdits WithKey(ClientKey key) => this with
+    {
+        Keys = [.. Keys.Where(other => !Same(other.Name, key.Name)), key],
+        RemovedKeys = [.. RemovedKeys.Where(name => !Same(name, key.Name))],
+    };
+
+    /// <summary>These edits and one more: the key called <paramref name="name"/> is taken away.</summary>
+    /// <param name="isConfigured">It is in the configuration, so that its name has to be remembered.</param>
+    public PoolEdits WithoutKey(string name, bool isConfigured) => this with
+    {
+        Keys = [.. Keys.Where(other => !Same(other.Name, name))],
+        RemovedKeys = [.. RemovedKeys.Where(other => !Same(other, name)), .. isConfigured ? [name] : Array.Empty<string>()],
+    };
+
     /// <summary>These edits and one more: <paramref name="edit"/> in place of the one of its name.</summary>
     public PoolEdits With(BackendEdit edit) => this with
     {
@@ -105,9 +126,10 @@ internal sealed record PoolEdits
     /// <summary>What was written of the backend called <paramref name="name"/>; null for nothing.</summary>
     public BackendEdit? EditOf(string name) => Edited.FirstOrDefault(edit => Same(edit.Name, name));
 
-    /// <summary>The configuration with these edits made. Edits that leave no backend are not made.</summary>
+    /// <summary>The configuration with these edits made. Edits that leave no backend leave the backends alone.</summary>
     public BalancerOptions ApplyTo(BalancerOptions configured)
     {
+        var edited = ApplyKeysTo(configured);
         var kept = configured.Backends.Where(backend => !Removed.Contains(backend.Name, StringComparer.OrdinalIgnoreCase))
             .Select(backend => Put.FirstOrDefault(put => Same(put.Name, backend.Name)) ?? Over(backend, configured)).ToList();
         kept.AddRange(Put.Where(put => !kept.Exists(backend => Same(backend.Name, put.Name))));
@@ -115,10 +137,10 @@ internal sealed record PoolEdits
             .Select(edit => BackendFields.Bind(edit.Name, edit.Fields, null, configured, out _)).OfType<Backend>());
         if (kept.Count == 0)
         {
-            return configured;
+            return edited;
         }
 
-        return configured with
+        return edited with
         {
             Strategy = Strategy is { } strategy && StrategyTable.Knows(strategy) ? strategy : configured.Strategy,
             HealthCheckInterval = Settings?.HealthCheckInterval is { } seconds ? TimeSpan.FromSeconds(seconds) : configured.HealthCheckInterval,
@@ -127,6 +149,21 @@ internal sealed record PoolEdits
             HealthCheckEnabled = Settings?.HealthChecks ?? configured.HealthCheckEnabled,
             Backends = [.. kept.Select(backend => Drained.Contains(backend.Name, StringComparer.OrdinalIgnoreCase) ? backend with { Draining = true } : backend)],
         };
+    }
+
+    private BalancerOptions ApplyKeysTo(BalancerOptions configured)
+    {
+        if (Keys.IsEmpty && RemovedKeys.IsEmpty)
+        {
+            return configured;
+        }
+
+        var keys = configured.ClientKeys.Where(key => !RemovedKeys.Contains(key.Name, StringComparer.OrdinalIgnoreCase))
+            .Select(key => Keys.FirstOrDefault(put => Same(put.Name, key.Name)) is { } put ? put with { Hash = put.Hash.Length == 0 ? key.Hash : put.Hash } : key).ToList();
+        keys.AddRange(Keys.Where(put => put.Hash.Length > 0 && !keys.Exists(key => Same(key.Name, put.Name))));
+
+        // A balancer that asked for keys never opens to everyone because the last of them is gone.
+        return configured with { ClientKeys = [.. keys], IsClosed = keys.Count == 0 };
     }
 
     /// <summary>The configured backend with what was written over it; as it is where that no longer fits.</summary>

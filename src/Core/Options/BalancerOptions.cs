@@ -32,15 +32,6 @@ internal enum StreamRecovery
     Off,
 }
 
-/// <summary>A key that a client may present. Never logged; compared in constant time.</summary>
-/// <param name="Name">Shown in logs and statistics.</param>
-/// <param name="Key">The secret.</param>
-internal sealed record ClientKey(string Name, string Key)
-{
-    /// <summary>The name alone, so that a key cannot slip into a log through formatting.</summary>
-    public override string ToString() => Name;
-}
-
 /// <summary>Everything a user configures, validated and with defaults filled in. Built by the loader, never by hand in production code.</summary>
 internal sealed record BalancerOptions
 {
@@ -127,6 +118,15 @@ internal sealed record BalancerOptions
 
     /// <summary>Keys that clients may present; empty: open. <c>ROADBALANCER_API_KEYS</c>, key <c>api_keys</c>.</summary>
     public ImmutableArray<ClientKey> ClientKeys { get; init; } = [];
+
+    /// <summary>True although there are no client keys: all that there were have been taken away at run time, and nobody may call.</summary>
+    public bool IsClosed { get; init; }
+
+    /// <summary>
+    /// Tokens of an answer that are reserved for a key with <c>tokens_per_minute</c> where neither the request nor a backend names a maximum.
+    /// 1 to 10,000,000, default 1,024. Key <c>assumed_max_tokens</c>.
+    /// </summary>
+    public int AssumedMaxTokens { get; init; } = 1_024;
 
     /// <summary>Names of client keys that may ask how their request was routed (<c>X-Debug-Routing: 1</c>); while no client keys are configured anyone may. Key <c>debug_keys</c>.</summary>
     public ImmutableArray<string> DebugKeys { get; init; } = [];

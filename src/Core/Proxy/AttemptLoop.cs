@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Roadbalancer.Backends;
+using Roadbalancer.Keys;
 using Roadbalancer.Options;
 using Roadbalancer.State;
 using Roadbalancer.Strategies;
@@ -38,7 +39,18 @@ internal sealed partial class AttemptLoop(
             await ExplainAsync(exchange, plan);
         }
 
-        var (lease, refusal) = await AcquireFirstAsync(exchange, plan);
+        var early = default(Lease);
+        if (exchange.Admission is { } admission)
+        {
+            (var refused, early) = await AdmitAsync(exchange, admission, plan);
+            if (refused is not null)
+            {
+                await RefuseAsync(exchange, refused);
+                return;
+            }
+        }
+
+        var (lease, refusal) = early is null ? await AcquireFirstAsync(exchange, plan) : new Acquisition(early, default);
         while (lease is not null)
         {
             var (attempt, outcome) = await TryAsync(exchange, plan, lease);
@@ -58,6 +70,12 @@ internal sealed partial class AttemptLoop(
     /// <exception cref="TruncatedAnswerException">The answer had begun and could not be completed; the client has been told.</exception>
     public async Task RunDirectAsync(Exchange exchange)
     {
+        if (exchange.Admission is { } admission && await admission.ReserveAsync() is { } refused)
+        {
+            await RefuseAsync(exchange, refused);
+            return;
+        }
+
         var ending = new Ending(exchange);
         using var attempt = Begin(exchange, Lease.ForProbe(exchange.Pool, 0), JoinMode.None);
         var outcome = await attempt.OpenAsync(canGoElsewhere: false) ?? await attempt.DeliverAsync();
@@ -65,6 +83,47 @@ internal sealed partial class AttemptLoop(
         ending.Note(attempt, outcome);
         Report(exchange, ending);
         await ending.WriteAsync(default);
+    }
+
+    /// <summary>
+    /// Reserves what the key's limits ask for. Where that takes a round trip, a place on a backend is asked for in the same one; a refusal gives it
+    /// back. A key that was at its limit a moment ago takes no places that it cannot use.
+    /// </summary>
+    private async ValueTask<(ErrorAnswer? Refused, Lease? Lease)> AdmitAsync(Exchange exchange, Admission admission, RetryPlan plan)
+    {
+        var isDoubtful = admission.IsDoubtful;
+        var reserving = admission.ReserveAsync();
+        if (reserving.IsCompleted || isDoubtful || queue.Waiting > 0)
+        {
+            return (await reserving, null);
+        }
+
+        ErrorAnswer? refused;
+        Lease? lease = null;
+        try
+        {
+            lease = await state.AcquireAsync(plan.Any(), exchange.ClientLeft);
+        }
+        finally
+        {
+            refused = await reserving;
+        }
+
+        if (refused is not null && lease is not null)
+        {
+            Forget(state.ReleaseAsync(lease, new AttemptOutcome(OutcomeKind.Superseded) { Detail = "its key is at a limit" }));
+            queue.Pulse();
+            lease = null;
+        }
+
+        return (refused, lease);
+    }
+
+    private async Task RefuseAsync(Exchange exchange, ErrorAnswer refused)
+    {
+        metrics.RequestEnded("key_limited");
+        exchange.Admission?.WriteHeaders(exchange.Http.Response.Headers);
+        await refused.WriteAsync(exchange.Http, exchange.RequestId);
     }
 
     private async ValueTask<Acquisition> AcquireFirstAsync(Exchange exchange, RetryPlan plan)

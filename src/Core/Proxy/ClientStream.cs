@@ -17,6 +17,9 @@ internal sealed class ClientStream(ApiShape shape, int choices) : IDisposable
     /// <summary>Something has gone out that <see cref="Log"/> could not hold, so nothing can be joined to it.</summary>
     public bool IsOpaque { get; set; }
 
+    /// <summary>Events with something of the answer in them that have gone out.</summary>
+    public int Events { get; set; }
+
     /// <summary>Choices whose <c>finish_reason</c> has gone out.</summary>
     public int FinishedChoices { get; set; }
 

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Roadbalancer.Backends;
+using Roadbalancer.Keys;
 
 namespace Roadbalancer.Proxy;
 
@@ -38,6 +39,12 @@ internal sealed class Exchange(HttpContext http, Pool pool, TimeProvider time) :
     /// <summary>Name of the key that the client presented; null when none is asked for.</summary>
     public string? KeyName { get; init; }
 
+    /// <summary>What is reserved for the request under its key's limits; null for a key without such, and where no key is asked for.</summary>
+    public Admission? Admission { get; set; }
+
+    /// <summary>Backends that the key may not use.</summary>
+    public BackendSet Barred { get; set; }
+
     /// <summary>The answer may tell how its backend was chosen.</summary>
     public bool MayExplain { get; init; }
 
@@ -52,6 +59,9 @@ internal sealed class Exchange(HttpContext http, Pool pool, TimeProvider time) :
 
     /// <summary>What this client has of a streamed answer.</summary>
     public ClientStream Stream => _stream ??= new ClientStream(Shape, (int)Math.Min(int.MaxValue, Facts.Choices * (Shape == ApiShape.Completion ? Facts.Prompts : 1L)));
+
+    /// <summary><see cref="Stream"/> where there is one already.</summary>
+    public ClientStream? Streamed => _stream;
 
     /// <summary>Anything of an answer has gone to the client.</summary>
     public bool HasStarted => Http.Response.HasStarted || _stream is { Started: true };

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Roadbalancer.Backends;
+using Roadbalancer.Options;
 
 namespace Roadbalancer.Proxy;
 
@@ -22,7 +23,7 @@ internal sealed class ModelsEndpoint(Forwarder forwarder, TimeProvider time) : I
     public static bool Serves(string method, string path) =>
         HttpMethods.IsGet(method) && (path.TrimEnd('/') == "models" || path.StartsWith("models/", StringComparison.Ordinal));
 
-    public async Task WriteAsync(HttpContext http, Pool pool, string path, string requestId)
+    public async Task WriteAsync(HttpContext http, Pool pool, string path, ClientKey? key, string requestId)
     {
         var union = await UnionAsync(pool, http.RequestAborted);
         var id = path.Length > "models/".Length ? Uri.UnescapeDataString(path["models/".Length..]) : null;
@@ -35,7 +36,8 @@ internal sealed class ModelsEndpoint(Forwarder forwarder, TimeProvider time) : I
             return;
         }
 
-        if (id is not null && !union.Models.ContainsKey(id))
+        var models = key is { Limits.AreSelective: true } ? PermittedTo(key, pool, union) : union.Models;
+        if (id is not null && !models.ContainsKey(id))
         {
             await ErrorAnswer.ModelNotFound(id).WriteAsync(http, requestId);
             return;
@@ -43,10 +45,31 @@ internal sealed class ModelsEndpoint(Forwarder forwarder, TimeProvider time) : I
 
         http.Response.ContentType = "application/json";
         http.Response.Headers["X-Request-Id"] = requestId;
-        await http.Response.Body.WriteAsync(id is null ? union.ListJson : union.Models[id], http.RequestAborted);
+        await http.Response.Body.WriteAsync(id is not null ? models[id] : models == union.Models ? union.ListJson : ListOf(models.Values), http.RequestAborted);
     }
 
     public void Dispose() => _refresh.Dispose();
+
+    /// <summary>The models that <paramref name="key"/> may ask for, of backends that it may use.</summary>
+    private static Dictionary<string, byte[]> PermittedTo(ClientKey key, Pool pool, Union union)
+    {
+        var permitted = new Dictionary<string, byte[]>(StringComparer.Ordinal);
+        foreach (var backend in pool.Backends)
+        {
+            if (key.Limits.Permits(backend) && union.ByBackend.TryGetValue(backend.Name, out var models))
+            {
+                foreach (var (id, json) in models)
+                {
+                    if (key.Limits.Permits(id))
+                    {
+                        permitted.TryAdd(id, json);
+                    }
+                }
+            }
+        }
+
+        return permitted;
+    }
 
     private async Task<Union> UnionAsync(Pool pool, CancellationToken cancellationToken)
     {

@@ -1,12 +1,13 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Roadbalancer.Backends;
+using Roadbalancer.Keys;
 using Roadbalancer.Options;
 
 namespace Roadbalancer.Proxy;
 
 /// <summary>Everything under <c>/v1/</c>: checks who asks, reads the request once, and hands it to the <see cref="AttemptLoop"/>.</summary>
-internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, ModelsEndpoint models, TimeProvider time, ILogger<ProxyEndpoint> log)
+internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, ModelsEndpoint models, KeyGate gate, TimeProvider time, ILogger<ProxyEndpoint> log)
 {
     /// <summary>Larger heads than this many bytes get 431. The server in front takes somewhat more, so that this answer can be given.</summary>
     public const int HeadLimit = 64 * 1024;
@@ -24,17 +25,17 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
         var requestId = RequestIds.For(http);
         try
         {
-            if (Refuse(http, out var keyName) is { } refusal)
+            if (Refuse(http, out var key) is { } refusal)
             {
                 await refusal.WriteAsync(http, requestId);
             }
             else if (PathOf(http.Request) is var path && ModelsEndpoint.Serves(http.Request.Method, path))
             {
-                await models.WriteAsync(http, pools.Current, path, requestId);
+                await models.WriteAsync(http, pools.Current, path, key, requestId);
             }
             else
             {
-                await ForwardAsync(http, path, requestId, keyName);
+                await ForwardAsync(http, path, requestId, key);
             }
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
@@ -108,9 +109,9 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
         return error.WriteAsync(http, requestId);
     }
 
-    private ErrorAnswer? Refuse(HttpContext http, out string? keyName)
+    private ErrorAnswer? Refuse(HttpContext http, out ClientKey? key)
     {
-        keyName = null;
+        key = null;
         if (HeadSize(http.Request) > HeadLimit)
         {
             return new ErrorAnswer(StatusCodes.Status431RequestHeaderFieldsTooLarge, "invalid_request_error", "headers_too_large",
@@ -134,8 +135,8 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
             return null;
         }
 
-        keyName = keys.Find(http.Request);
-        return keyName is not null ? null
+        key = keys.Match(http.Request);
+        return key is not null ? gate.Expired(key)
             : new ErrorAnswer(StatusCodes.Status401Unauthorized, "invalid_request_error", "invalid_api_key",
                 "Incorrect or missing API key: send one of the balancer's keys as 'Authorization: Bearer KEY'.");
     }
@@ -154,7 +155,7 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
         return size;
     }
 
-    private async Task ForwardAsync(HttpContext http, string path, string requestId, string? keyName)
+    private async Task ForwardAsync(HttpContext http, string path, string requestId, ClientKey? key)
     {
         var pool = pools.Current;
         var body = new PooledBytes();
@@ -182,10 +183,16 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
                 Tags = TagsOf(http.Request),
                 AffinityKey = AffinityOf(http.Request, facts),
                 RequestId = requestId,
-                KeyName = keyName,
-                MayExplain = http.Request.Headers["X-Debug-Routing"] == "1" && (keyName is null || pool.Options.DebugKeys.Contains(keyName)),
+                KeyName = key?.Name,
+                MayExplain = http.Request.Headers["X-Debug-Routing"] == "1" && (key is null || pool.Options.DebugKeys.Contains(key.Name)),
                 IsRepeatable = IsRepeatable(http.Request.Method, path),
             };
+            if (key is not null && gate.Enter(exchange, key) is { } notPermitted)
+            {
+                await notPermitted.WriteAsync(http, requestId);
+                return;
+            }
+
             try
             {
                 await (pool.Options.Mode == BalancingMode.SingleBackend ? loop.RunDirectAsync(exchange) : loop.RunAsync(exchange));
@@ -193,6 +200,10 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
             finally
             {
                 isIdle = !exchange.IsBodyInUse;
+                if (key is not null)
+                {
+                    gate.Leave(exchange, key);
+                }
             }
         }
         finally

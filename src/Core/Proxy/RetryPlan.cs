@@ -15,7 +15,7 @@ internal sealed class RetryPlan(Exchange exchange, Chance chance)
     private static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(5);
 
     private readonly Dictionary<int, int> _attempts = [];
-    private BackendSet _tried;
+    private BackendSet _tried = exchange.Barred;
     private BackendSet _barred;
     private int _backoffs;
 

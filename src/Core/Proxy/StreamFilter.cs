@@ -29,6 +29,7 @@ internal sealed partial class StreamFilter(ClientStream client, JoinMode join) :
     private bool _joined = join == JoinMode.None;
     private bool _committed;
     private bool _opaque;
+    private int _events;
     private UInt128 _finished;
     private byte[] _id = [];
     private byte[] _created = [];
@@ -113,6 +114,7 @@ internal sealed partial class StreamFilter(ClientStream client, JoinMode join) :
         client.Started = true;
         client.Log.Add(_pending);
         client.IsOpaque |= _opaque;
+        client.Events += _events;
         client.FinishedChoices = FinishedChoices;
         if (join == JoinMode.None)
         {
@@ -224,11 +226,13 @@ internal sealed partial class StreamFilter(ClientStream client, JoinMode join) :
         log.Add(_event);
         if (_committed)
         {
+            client.Events += streamEvent.HasContent ? 1 : 0;
             client.IsOpaque |= streamEvent.IsOpaque;
             client.FinishedChoices = FinishedChoices;
         }
         else
         {
+            _events += streamEvent.HasContent ? 1 : 0;
             _opaque |= streamEvent.IsOpaque;
         }
 

@@ -88,6 +88,7 @@ internal static class Trail
     public static void Write(Exchange exchange, IHeaderDictionary headers, string? backend)
     {
         headers["X-Request-Id"] = exchange.RequestId;
+        exchange.Admission?.WriteHeaders(headers);
         if (backend is not null)
         {
             headers["X-Backend"] = backend;

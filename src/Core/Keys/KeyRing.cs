@@ -4,28 +4,39 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Roadbalancer.Options;
 
-namespace Roadbalancer.Proxy;
+namespace Roadbalancer.Keys;
 
 /// <summary>The keys that clients may present, as hashes; looked up in a time that tells nothing of them.</summary>
-internal sealed class KeyRing(ImmutableArray<ClientKey> keys)
+internal sealed class KeyRing(ImmutableArray<ClientKey> keys, bool isClosed = false)
 {
     private const int LongestKey = 1024;
 
-    private readonly (string Name, byte[] Hash)[] _keys = [.. keys.Select(key => (key.Name, SHA256.HashData(Encoding.UTF8.GetBytes(key.Key))))];
+    private readonly (ClientKey Key, byte[] Hash)[] _keys = [.. keys.Select(key => (key, Convert.FromHexString(key.Hash)))];
 
     /// <summary>No keys are configured: anyone may call.</summary>
-    public bool IsOpen => _keys.Length == 0;
+    public bool IsOpen => _keys.Length == 0 && !isClosed;
+
+    /// <summary>The keys, expired ones among them.</summary>
+    public ImmutableArray<ClientKey> Keys { get; } = keys;
+
+    /// <summary>The key called <paramref name="name"/>, whatever its case; null for none.</summary>
+    public ClientKey? Named(string name) => Keys.FirstOrDefault(key => key.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>The name of the key in <c>Authorization: Bearer</c> or <c>api-key</c>; null when it is missing or unknown.</summary>
-    public string? Find(HttpRequest request)
+    public string? Find(HttpRequest request) => Match(request)?.Name;
+
+    /// <summary>The key itself, which may have expired.</summary>
+    public ClientKey? Match(HttpRequest request)
     {
         var header = request.Headers.Authorization.ToString();
         var presented = header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase) ? header.AsSpan(7).Trim() : request.Headers["api-key"].ToString();
-        return Find(presented);
+        return Match(presented);
     }
 
     /// <summary>The name of the key <paramref name="presented"/>; null when it is unknown.</summary>
-    public string? Find(ReadOnlySpan<char> presented)
+    public string? Find(ReadOnlySpan<char> presented) => Match(presented)?.Name;
+
+    private ClientKey? Match(ReadOnlySpan<char> presented)
     {
         if (presented.IsEmpty || presented.Length > LongestKey)
         {
@@ -35,11 +46,11 @@ internal sealed class KeyRing(ImmutableArray<ClientKey> keys)
         Span<byte> utf8 = stackalloc byte[LongestKey * 3];
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(utf8[..Encoding.UTF8.GetBytes(presented, utf8)], hash);
-        string? found = null;
-        foreach (var (name, known) in _keys)
+        ClientKey? found = null;
+        foreach (var (key, known) in _keys)
         {
             // Every key is compared, and compared whole, whichever matches.
-            found = CryptographicOperations.FixedTimeEquals(hash, known) ? name : found;
+            found = CryptographicOperations.FixedTimeEquals(hash, known) ? key : found;
         }
 
         return found;
