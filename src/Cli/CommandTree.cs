@@ -37,7 +37,7 @@ internal static class CommandTree
         var parsed = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null, EnablePosixBundling = false });
         if (parsed.Action is ParseErrorAction)
         {
-            return terminal.Usage(string.Join(" ", parsed.Errors.Select(error => error.Message).Distinct()), PathOf(parsed.CommandResult.Command));
+            return terminal.Usage(ProblemOf(parsed), PathOf(parsed.CommandResult.Command));
         }
 
         try
@@ -74,6 +74,11 @@ internal static class CommandTree
         root.Add(CompletionCommand.Build(root, terminal));
         return root;
     }
+
+    /// <summary>What is not understood. Of words that are not known only the first is told: behind a mistyped option comes its value, which may be a key.</summary>
+    private static string ProblemOf(ParseResult parsed) => parsed.UnmatchedTokens is [var unknown, ..]
+        ? $"'{unknown}' is not a known {(unknown.StartsWith('-') ? "option" : "command or argument")}."
+        : string.Join(" ", parsed.Errors.Select(error => error.Message).Distinct());
 
     /// <summary>The words that call <paramref name="command"/>: <c>roadbalancer strategy set</c>.</summary>
     public static string PathOf(Command command) =>

@@ -20,23 +20,24 @@ internal enum FieldKind
 /// <summary>An option that sets one field of what is sent; its range is the balancer's affair.</summary>
 internal sealed class FieldOption
 {
-    private readonly Option<string[]> _option;
+    private readonly Option<string>? _single;
+    private readonly Option<string[]>? _several;
     private readonly string _field;
     private readonly FieldKind _kind;
 
     public FieldOption(string name, string field, FieldKind kind, string description, string valueName = "N")
     {
         (_field, _kind) = (field, kind);
-        _option = new Option<string[]>(name)
+        if (kind == FieldKind.Words)
         {
-            Description = description,
-            HelpName = valueName,
-            Arity = kind == FieldKind.Words ? ArgumentArity.OneOrMore : new ArgumentArity(1, 1),
-            AllowMultipleArgumentsPerToken = kind == FieldKind.Words,
-        };
+            _several = new(name) { Description = description, HelpName = valueName, Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = true };
+            return;
+        }
+
+        _single = new(name) { Description = description, HelpName = valueName };
         if (kind == FieldKind.Number)
         {
-            _option.Validators.Add(result =>
+            _single.Validators.Add(result =>
             {
                 if (result.Tokens is [var token] && ToNumber(token.Value) is null)
                 {
@@ -46,30 +47,36 @@ internal sealed class FieldOption
         }
     }
 
-    public Option Option => _option;
+    public Option Option => _single ?? (Option)_several!;
 
     /// <summary>Puts the value, if it was given, into <paramref name="body"/>; false with a <paramref name="problem"/>.</summary>
     public bool TryApply(ParseResult line, JsonObject body, out string? problem)
     {
         problem = null;
-        if (line.GetValue(_option) is not { Length: > 0 } values)
+        if (_several is not null)
+        {
+            if (line.GetResult(_several) is not null)
+            {
+                var words = line.GetValue(_several)!.SelectMany(value => value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
+                body[_field] = new JsonArray([.. words.Select(word => (JsonNode)word)]);
+            }
+
+            return true;
+        }
+
+        if (line.GetValue(_single!) is not { } value)
         {
             return true;
         }
 
         if (_kind == FieldKind.Secret)
         {
-            var isRead = Secret.TryRead(_option.Name, values[0], out var secret, out problem);
+            var isRead = Secret.TryRead(_single!.Name, value, out var secret, out problem);
             body[_field] = secret;
             return isRead;
         }
 
-        body[_field] = _kind switch
-        {
-            FieldKind.Number => ToNumber(values[0]),
-            FieldKind.Words => new JsonArray([.. values.SelectMany(value => value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)).Select(word => (JsonNode)word)]),
-            _ => values[0],
-        };
+        body[_field] = _kind == FieldKind.Number ? ToNumber(value) : value;
         return true;
     }
 

@@ -10,7 +10,7 @@ namespace Roadbalancer.Cli.Commands;
 internal static class HistoryCommand
 {
     /// <summary>What the columns beside the sparkline need.</summary>
-    private const int OtherColumns = 58;
+    private const int OtherColumns = 54;
 
     private const int WidestSparkline = 60;
 
@@ -59,7 +59,7 @@ internal static class HistoryCommand
     private static void Write(Terminal terminal, JsonElement data)
     {
         var grid = new Grid(
-            "BACKEND", Column.Number("REQ"), Column.Number("FAIL"), Column.Number("OK"), Column.Number("MEAN"), Column.Number("TOKENS"), Column.Number("TRIPS"), "REQUESTS OVER TIME");
+            "BACKEND", Column.Number("REQ"), Column.Number("FAIL"), Column.Number("OK"), Column.Number("MEAN"), Column.Number("TOKENS"), Column.Number("TRIPS"), Column.Whole("REQUESTS OVER TIME"));
         var width = Math.Clamp(terminal.Width - OtherColumns, 12, WidestSparkline);
         foreach (var backend in data.Items("backends"))
         {

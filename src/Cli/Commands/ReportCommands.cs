@@ -49,12 +49,16 @@ internal static class ReportCommands
 
     private static void WriteList(Terminal terminal, JsonElement data)
     {
-        var grid = new Grid("NAME", "STATUS", "URL", "MODEL", Column.Number("WEIGHT"), Column.Number("LIMIT"), Column.Number("PRIO"), "TAGS", "SOURCE");
+        Column[] columns = ["NAME", Column.Whole("STATUS"), "URL", "MODEL", Column.Number("WEIGHT"), Column.Number("LIMIT"), Column.Number("PRIO"), "TAGS"];
+        var grid = new Grid(terminal.HasRoom ? [.. columns, Column.Whole("SOURCE")] : columns);
         foreach (var backend in data.Items("backends"))
         {
-            grid.Add(
+            Cell[] cells =
+            [
                 backend.Text("name"), StatusOf(backend.Member("metrics")), backend.Text("url"), backend.Text("model_name"), Words.Count(backend.Number("weight")),
-                Words.Short(backend.Number("max_connections")), Words.Count(backend.Number("priority")), Words.List(backend.Words("tags")), backend.Text("source"));
+                Words.Short(backend.Number("max_connections")), Words.Count(backend.Number("priority")), Words.List(backend.Words("tags")),
+            ];
+            grid.Add(terminal.HasRoom ? [.. cells, backend.Text("source")] : cells);
         }
 
         terminal.Write(grid);
@@ -66,26 +70,36 @@ internal static class ReportCommands
 
     private static void WriteMetrics(Terminal terminal, JsonElement data)
     {
-        var grid = new Grid(
-            "NAME", "STATUS", Column.Number("REQ"), Column.Number("FAIL"), Column.Number("OK"), Column.Number("ACT"), Column.Number("MEAN"), Column.Number("P50"),
-            Column.Number("P95"), Column.Number("TTFT"), Column.Number("TOKENS"), "LAST ERROR");
+        Column[] columns =
+        [
+            "NAME", Column.Whole("STATUS"), Column.Number("REQ"), Column.Number("FAIL"), Column.Number("OK"), Column.Number("ACTIVE"), Column.Number("P50"), Column.Number("P95"),
+            Column.Number("TTFT"), Column.Number("TOKENS"),
+        ];
+        var grid = new Grid(terminal.HasRoom ? [.. columns, Column.Number("MEAN"), "LAST ERROR"] : columns);
         foreach (var backend in data.Items("backends"))
         {
-            grid.Add(
-                backend.Text("name"), StatusOf(backend), Words.Short(backend.Number("total_requests")), Words.Short(backend.Number("failed_requests")),
-                Words.Ratio(backend.Number("success_rate")), Words.Count(backend.Number("active_connections")), Words.Measured(backend.Number("average_response_time")),
-                Words.Measured(backend.Member("percentiles").Number("p50")), Words.Measured(backend.Member("percentiles").Number("p95")),
-                Words.Measured(backend.Member("time_to_first_token").Number("p50")), Words.Short(backend.Number("input_tokens") + backend.Number("output_tokens")),
-                new Cell(backend.Text("last_error") ?? Words.None, Tone.Dim));
+            var failures = backend.Number("failed_requests");
+            Cell[] cells =
+            [
+                backend.Text("name"), StatusOf(backend), Words.Short(backend.Number("total_requests")), new(Words.Short(failures), failures > 0 ? Tone.Bad : Tone.Plain),
+                Words.Ratio(backend.Number("success_rate")), Words.Count(backend.Number("active_connections")), Words.Measured(backend.Member("percentiles").Number("p50")),
+                Words.Measured(backend.Member("percentiles").Number("p95")), Words.Measured(backend.Member("time_to_first_token").Number("p50")),
+                Words.Short(backend.Number("input_tokens") + backend.Number("output_tokens")),
+            ];
+            grid.Add(terminal.HasRoom ? [.. cells, Words.Measured(backend.Number("average_response_time")), new(backend.Text("last_error") ?? Words.None, Tone.Dim)] : cells);
         }
 
         terminal.Write(grid);
+        foreach (var backend in data.Items("backends").Where(backend => !terminal.HasRoom && backend.Text("last_error") is not null))
+        {
+            terminal.Write($"{backend.Text("name")}: {backend.Text("last_error")} ({Words.Moment(backend.Text("last_error_time"))})");
+        }
     }
 
-    /// <summary>A backend's status, and whether it is drained.</summary>
-    public static Cell StatusOf(JsonElement metrics)
+    /// <summary>A backend's status; a healthy one that takes no new requests is told as draining.</summary>
+    public static Cell StatusOf(JsonElement metrics) => metrics.Text("status") switch
     {
-        var status = metrics.Text("status");
-        return metrics.Flag("draining") && status != "disabled" ? new($"{status}, draining", Tone.Warning) : new(status ?? Words.None, Words.ToneOf(status));
-    }
+        "healthy" when metrics.Flag("draining") => new("draining", Tone.Warning),
+        var status => new(status ?? Words.None, Words.ToneOf(status)),
+    };
 }

@@ -13,7 +13,7 @@ internal static class TopCommand
     /// <summary>What the table has of each backend; times and successes are of the last minute.</summary>
     private static readonly Column[] Columns =
     [
-        "NAME", "STATUS", Column.Number("REQ/S"), Column.Number("FAIL/S"), Column.Number("ACTIVE"), Column.Number("OK"), Column.Number("P50"), Column.Number("P95"),
+        "NAME", Column.Whole("STATUS"), Column.Number("REQ/S"), Column.Number("FAIL/S"), Column.Number("ACTIVE"), Column.Number("OK"), Column.Number("P50"), Column.Number("P95"),
         Column.Number("TTFT"), Column.Number("TOK/S"),
     ];
 

@@ -18,13 +18,15 @@ internal readonly record struct Cell(string Text, Tone Tone = Tone.Plain)
 
 /// <summary>A column.</summary>
 /// <param name="Heading">In capitals; empty in a grid of facts.</param>
-/// <param name="IsNumber">To the right, and never broken into two lines.</param>
-internal readonly record struct Column(string Heading, bool IsNumber = false)
+/// <param name="IsNumber">To the right.</param>
+/// <param name="IsWhole">Never broken into two lines, however little room there is.</param>
+internal readonly record struct Column(string Heading, bool IsNumber = false, bool IsWhole = false)
 {
     public static implicit operator Column(string heading) => new(heading);
 
-    /// <summary>A column of numbers.</summary>
-    public static Column Number(string heading) => new(heading, IsNumber: true);
+    public static Column Number(string heading) => new(heading, IsNumber: true, IsWhole: true);
+
+    public static Column Whole(string heading) => new(heading, IsWhole: true);
 }
 
 /// <summary>Rows and columns, before it is known where they will be shown.</summary>

@@ -17,11 +17,15 @@ namespace Roadbalancer.Cli.Display;
 internal sealed class Terminal(TextWriter output, TextWriter error, bool isTerminal, bool hasColour, Func<int> width)
 {
     private const int UnknownWidth = 80;
+    private const int WideEnough = 110;
 
     private static readonly JsonWriterOptions Indented = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly JsonWriterOptions OneLine = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public bool IsTerminal => isTerminal;
+
+    /// <summary>Whether everything has room: on a wide terminal, and wherever lines have no end.</summary>
+    public bool HasRoom => !isTerminal || Width >= WideEnough;
 
     public int Width => width() is > 0 and var known ? known : UnknownWidth;
 
@@ -135,12 +139,12 @@ internal sealed class Terminal(TextWriter output, TextWriter error, bool isTermi
         var last = grid.Columns.Count - 1;
         foreach (var (index, column) in grid.Columns.Index())
         {
-            // One blank between columns, none around: at 80 characters each counts.
-            var gap = index == last ? 0 : grid.HasHeadings ? 1 : 2;
+            // One blank between columns, which a border brings along: at 80 characters each counts.
+            var gap = index == last || table.Border != TableBorder.None ? 0 : grid.HasHeadings ? 1 : 2;
             table.AddColumn(new TableColumn(new Text(column.Heading, new Style(decoration: Decoration.Bold)))
             {
                 Alignment = column.IsNumber ? Justify.Right : Justify.Left,
-                NoWrap = column.IsNumber,
+                NoWrap = column.IsWhole,
                 Padding = new Padding(0, 0, gap, 0),
             });
         }
