@@ -125,6 +125,17 @@ public sealed partial class ReportTests
     }
 
     [Fact]
+    public async Task Events_ThatBreakOff_AreAskedForAgain()
+    {
+        await using var upstream = ScriptedUpstream.Start(Scripts.StreamThen(["""{"kind":"opened"}"""], connection => connection.CloseAsync()));
+
+        var run = await CommandRun.AtAsync($"http://127.0.0.1:{upstream.Port}", "events", "--count", "2", "--json");
+
+        Assert.Equal((0, "{\"kind\":\"opened\"}\n{\"kind\":\"opened\"}\n"), (run.Code, run.Output));
+        Assert.Equal(2, upstream.Requests.Count);
+    }
+
+    [Fact]
     public async Task History_OfTwoBackends_IsALineEachWithASparkline()
     {
         const string page = """

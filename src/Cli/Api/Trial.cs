@@ -60,8 +60,11 @@ internal sealed class Trial(ApiClient api, string? clientKey, TimeSpan longest, 
             using var response = await api.AskAsync(HttpMethod.Post, "v1/chat/completions", clientKey, body, limit.Token);
             result = result with
             {
-                Backend = Header(response, "X-Backend"), Attempts = Header(response, "X-Attempts"), Way = Header(response, "X-Backend-Attempts"),
-                Status = (int)response.StatusCode, RequestId = Header(response, "X-Request-Id"),
+                Backend = Header(response, "X-Backend"),
+                Attempts = Header(response, "X-Attempts"),
+                Way = Header(response, "X-Backend-Attempts"),
+                Status = (int)response.StatusCode,
+                RequestId = Header(response, "X-Request-Id"),
             };
             result = response.IsSuccessStatusCode && response.Content.Headers.ContentType?.MediaType == "text/event-stream"
                 ? await ReadStreamAsync(result, response, onText, started, limit.Token)

@@ -40,7 +40,9 @@ internal static class BackendCommands
         var (fields, sets) = (Fields().ToArray(), Sets());
         var unsets = new Option<string[]>("--unset")
         {
-            Description = "A field that gets its configured value, or its default, again", HelpName = "FIELD", AllowMultipleArgumentsPerToken = true,
+            Description = "A field that gets its configured value, or its default, again",
+            HelpName = "FIELD",
+            AllowMultipleArgumentsPerToken = true,
         };
         Array.ForEach(fields, field => command.Add(field.Option));
         command.Add(sets);
@@ -91,7 +93,8 @@ internal static class BackendCommands
 
     private static Option<string[]> Sets() => new("--set")
     {
-        Description = "Any other field of the configuration, its value as JSON or as text: auth=api-key, headers={\"A\":\"b\"}", HelpName = "FIELD=VALUE",
+        Description = "Any other field of the configuration, its value as JSON or as text: auth=api-key, headers={\"A\":\"b\"}",
+        HelpName = "FIELD=VALUE",
     };
 
     /// <summary>What to send; returns the problem, or null.</summary>

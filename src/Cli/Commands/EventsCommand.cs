@@ -13,7 +13,9 @@ internal static class EventsCommand
     {
         var types = new Option<string[]>("--types")
         {
-            Description = "Of which kind: transition and change (default), status (one a second)", HelpName = "TYPE", AllowMultipleArgumentsPerToken = true,
+            Description = "Of which kind: transition and change (default), status (one a second)",
+            HelpName = "TYPE",
+            AllowMultipleArgumentsPerToken = true,
         };
         types.AcceptOnlyFromAmong("transition", "change", "status");
         var recent = new Option<int>("--recent") { Description = "So many past ones first, at most 500", HelpName = "N" };

@@ -40,7 +40,9 @@ internal static class KeyCommands
         var limits = Limits(command);
         var unsets = new Option<string[]>("--unset")
         {
-            Description = "A limit that is taken away: requests_per_minute", HelpName = "LIMIT", AllowMultipleArgumentsPerToken = true,
+            Description = "A limit that is taken away: requests_per_minute",
+            HelpName = "LIMIT",
+            AllowMultipleArgumentsPerToken = true,
         };
         command.Add(unsets);
         command.SetAction(globals.With(async (session, line, cancellationToken) =>

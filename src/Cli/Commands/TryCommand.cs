@@ -19,7 +19,8 @@ internal static class TryCommand
         var model = new Option<string>("--model") { Description = "Default: the first that the balancer lists", HelpName = "MODEL" };
         var key = new Option<string>("--client-key")
         {
-            Description = "What clients present, or env:NAME. Default: ROADBALANCER_CLIENT_KEY. The admin key is never sent with a request", HelpName = "KEY",
+            Description = "What clients present, or env:NAME. Default: ROADBALANCER_CLIENT_KEY. The admin key is never sent with a request",
+            HelpName = "KEY",
         };
         var timeout = new Option<int>("--timeout") { Description = "For each request; default 300", HelpName = "SECONDS", DefaultValueFactory = _ => 300 };
         InRange(count, MostRequests);
