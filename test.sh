@@ -18,6 +18,7 @@ need() { # need COMMAND PACKAGE: a Debian package, unless its command is there
 need node nodejs
 need npm npm
 need curl curl
+need script bsdutils
 need redis-server redis-server
 need promtool prometheus
 if ! cmp -s tests/node/package-lock.json tests/node/node_modules/.installed-lock.json; then
