@@ -19,6 +19,7 @@ need node nodejs
 need npm npm
 need curl curl
 need redis-server redis-server
+need chromium chromium
 if ! cmp -s tests/node/package-lock.json tests/node/node_modules/.installed-lock.json; then
   echo "installing the npm packages of tests/node"
   npm ci --prefix tests/node --no-audit --no-fund --silent

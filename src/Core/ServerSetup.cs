@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Roadbalancer.Admin;
+using Roadbalancer.Admin.Dashboard;
 using Roadbalancer.Backends;
 using Roadbalancer.Health;
 using Roadbalancer.Options;
@@ -59,7 +60,7 @@ internal static class ServerSetup
         });
     }
 
-    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c>, <c>/stats</c> and the management API; anything else is a clear 404.</summary>
+    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c>, <c>/stats</c>, the management API and the dashboard; anything else is a clear 404.</summary>
     public static void MapRoadbalancer(this WebApplication app)
     {
         var proxy = app.Services.GetRequiredService<ProxyEndpoint>();
@@ -74,6 +75,7 @@ internal static class ServerSetup
             "/ready" => health.ReadyAsync(http),
             "/stats" => stats.HandleAsync(http),
             var path when AdminEndpoint.Serves(path!) => app.Services.GetRequiredService<AdminEndpoint>().HandleAsync(http),
+            var path when DashboardEndpoint.Serves(path!) => app.Services.GetRequiredService<DashboardEndpoint>().HandleAsync(http),
             var path => new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url",
                 $"Unknown request URL: {http.Request.Method} {path}. The OpenAI-compatible API is at /v1.").WriteAsync(http, RequestIds.For(http)),
         });
