@@ -14,7 +14,7 @@ export function makeCircuits() {
   byId("circuits").append(
     el("div.card-head", {}, el("h2", { id: "circuits-title" }, "Conditions over time"), el("p.note")),
     el("ul.legend", { "aria-label": "Colours" }, key),
-    el("div.bands", { role: "list" }), el("p.quiet-note", { id: "calm" }));
+    el("div.bands", { role: "list", "aria-label": "Conditions by backend" }), el("p.quiet-note", { id: "calm" }));
 }
 
 export function showCircuits() {

@@ -2,7 +2,7 @@
 
 import { disable, drain, enable, patch, probe, remove, reset, restore } from "./actions.js";
 import { field, form, open } from "./dialog.js";
-import { el } from "./dom.js";
+import { byId, el } from "./dom.js";
 import { absolute, ago, count, duration, percent, short, words } from "./format.js";
 import { bandOf, conditionOf, metricsOf, now, store } from "./store.js";
 import { CONDITIONS } from "./table.js";
@@ -25,15 +25,14 @@ export function openManage(name) {
 
   let dialog = null;
   const button = (label, act, kind = "") => el(`button${kind}`, {
-    type: "button", onclick: async event => {
-      const { currentTarget: pressed } = event;
-      pressed.disabled = true;
-      try {
-        if (await act(name)) {
-          dialog.close();
+    type: "button", onclick: async () => {
+      if (await act(name)) {
+        dialog.close();
+
+        // What was removed has no row any more that focus could go back to.
+        if (!metricsOf(name) || act === remove) {
+          byId("backends").focus();
         }
-      } finally {
-        pressed.disabled = false;
       }
     },
   }, label);

@@ -124,11 +124,12 @@ export function fromHistory(page, field) {
 }
 
 /** The sum of all that have no colour, as one more series; null when there are none. */
-export function others(byName, coloured, length) {
-  const rest = [...byName].filter(([name]) => !coloured.some(one => one.name === name));
+export function others(totals, byName, coloured, length) {
+  const rest = [...totals.keys()].filter(name => !coloured.some(one => one.name === name)).map(name => [name, byName.get(name) ?? []]);
+  const known = value => value !== null && value !== undefined;
   return rest.length === 0 ? null : {
     name: `${rest.length} other${rest.length === 1 ? "" : "s"}`,
     slot: COLOURED,
-    values: Array.from({ length }, (_, index) => rest.every(([, values]) => values[index] === null) ? null : rest.reduce((sum, [, values]) => sum + (values[index] ?? 0), 0)),
+    values: Array.from({ length }, (_, index) => !rest.some(([, values]) => known(values[index])) ? null : rest.reduce((sum, [, values]) => sum + (values[index] ?? 0), 0)),
   };
 }

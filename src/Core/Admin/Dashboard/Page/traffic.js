@@ -78,7 +78,7 @@ function show(read, totals) {
   setText(note(), "");
   const top = leaders(totals);
   const rates = read("requests");
-  const rest = others(rates.byName, top, rates.times.length);
+  const rest = others(totals, rates.byName, top, rates.times.length);
   const stacked = [...top.map(one => ({ ...one, values: rates.byName.get(one.name) ?? Array(rates.times.length).fill(null) })), ...(rest ? [rest] : [])];
   showLegend(stacked, totals);
   draws.traffic({ ...rates, series: stacked }, stacked.map(one => `${one.name} ${share(one, totals)}`).join(", ") + ".");

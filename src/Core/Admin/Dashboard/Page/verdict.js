@@ -31,7 +31,7 @@ export function judge(status) {
     return say("bad", backends.length === 1 ? "The only backend takes no requests" : `None of the ${backends.length} backends takes requests`);
   }
 
-  if (lately.judged >= ENOUGH && lately.rate < 0.9) {
+  if (lately.judged >= ENOUGH && lately.rate < 0.75) {
     return say("bad", `${percent(1 - lately.rate)} of all attempts failed in the ${lately.span}`);
   }
 
