@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Microsoft.Playwright;
 using Roadbalancer.Backends;
 using Roadbalancer.Options;
 using Roadbalancer.Tests.Admin;
@@ -123,13 +124,14 @@ public sealed class DashboardActionTests(Browser browser) : IAsyncLifetime
         await _window.TabToAsync("Undo");
         await _window.PressAsync("Enter");
         await _window.SeesAsync(".toast", "c is gone again.");
-        await _window.Page.Locator("tr[data-backend=c]").WaitForAsync(new() { State = Microsoft.Playwright.WaitForSelectorState.Detached });
+        await _window.Page.Locator("tr[data-backend=c]").WaitForAsync(new() { State = WaitForSelectorState.Detached });
 
         await _host.DoAsync("PATCH", "/backends/b", """{"weight":9}""");
         await _window.SeesAsync("tr[data-backend=b] td[data-label=Weight]", "9");
         await ManageAsync("b");
         await DoAsync("Remove", confirmIsFocused: false);
-        await _window.Page.Locator("tr[data-backend=b]").WaitForAsync(new() { State = Microsoft.Playwright.WaitForSelectorState.Detached });
+        await _window.Page.Locator("tr[data-backend=b]").WaitForAsync(new() { State = WaitForSelectorState.Detached });
+        await _window.SeesAsync(".toast", "Backend b was removed.");
         await _window.PressAsync("Control+z");
         await _window.SeesAsync("tr[data-backend=b] td[data-label=Weight]", "9");
         Assert.Equal(9, (await BackendAsync("b")).GetProperty("weight").GetInt32());

@@ -17,7 +17,8 @@ public sealed class DashboardLinkTests(Browser browser)
         await using var window = await (await browser.OpenAsync(first.Url)).LoadLiveAsync();
         await first.DisposeAsync();
 
-        await window.SeesAsync("#link-text", "Reconnecting; shown is what was known");
+        await window.SeesAsync("#link-text", "Reconnecting");
+        await window.SeesAsync("#link-age", "what is shown was known");
         Assert.True(await window.Page.EvaluateAsync<bool>("() => document.body.classList.contains('stale')"));
         Assert.Equal(2, await window.Page.Locator(".backends tbody tr").CountAsync());
         Assert.True(await window.Page.Locator("#retry").IsVisibleAsync());

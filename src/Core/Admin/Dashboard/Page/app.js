@@ -94,7 +94,8 @@ function showLink() {
   setAttribute(document.body, "data-link", link === "live" && stale ? "lost" : link);
   document.body.classList.toggle("stale", Boolean(store.status) && stale && link !== "refused");
   setText(byId("link-text"), link === "live" && !stale ? "Live" : link === "refused" ? "Not admitted" : link === "connecting" && !store.status ? "Connecting"
-    : `Reconnecting${store.status ? `; shown is what was known ${ago(store.heardAt, Date.now())}` : ""}`);
+    : "Reconnecting");
+  setText(byId("link-age"), store.status && stale && link !== "refused" ? `what is shown was known ${ago(store.heardAt, Date.now())}` : "");
   byId("link").title = link === "lost" && wait > 0 ? `Next try in ${wait} s` : "";
   byId("retry").hidden = link !== "lost";
   byId("refused").hidden = link !== "refused";

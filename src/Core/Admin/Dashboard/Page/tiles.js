@@ -29,7 +29,7 @@ function tilesOf(status) {
   const first = recent.map(one => one.time_to_first_token);
   return [
     ["Requests", perSecond(requestRate()), `${count(sum(backends, one => one.total_requests))} counted in all, retries included`],
-    ["Succeeded", percent(good + bad === 0 ? null : good / (good + bad)), bad === 0 ? `no failure in the ${span}` : `${count(bad)} of ${count(good + bad)} failed in the ${span}`],
+    ["Attempts succeeded", percent(good + bad === 0 ? null : good / (good + bad)), bad === 0 ? `no failure in the ${span}` : `${count(bad)} of ${count(good + bad)} failed in the ${span}`],
     ["First token, mean", duration(mean(first, one => one.count, one => one.mean)), spread(first.map(one => one.count > 0 ? one.p95 : null), span)],
     ["Whole answer, mean", duration(mean(recent, one => one.successful_requests, one => one.average_response_time)), spread(recent.map(one => one.successful_requests > 0 ? one.percentiles.p95 : null), span)],
     ["In flight", count(status.in_flight), `of ${count(limit)} at most${status.waiting > 0 ? ` · ${count(status.waiting)} waiting` : ""}`, limit === 0 ? 0 : status.in_flight / limit],

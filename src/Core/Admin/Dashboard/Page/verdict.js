@@ -23,6 +23,7 @@ export function judge(status) {
     lately.all === 0 ? `No requests in the ${lately.span}` : `${perSecond(requestRate())}, ${percent(lately.rate)} succeeded in the ${lately.span}`,
     off.length > 0 ? `${names(off.map(one => one.name))} switched off or draining` : null,
     status.shared_state === "fallback" ? "Redis does not answer: each instance decides by itself" : null,
+    store.overview?.enabled === false ? "balancing is switched off: one backend gets everything" : null,
     status.health_check_running ? null : "health checks are stopped",
   ].filter(Boolean).join(" · ");
   const say = (level, text) => ({ level, text, detail });
