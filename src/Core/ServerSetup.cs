@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Roadbalancer.Admin;
+using Roadbalancer.Admin.Dashboard;
 using Roadbalancer.Backends;
 using Roadbalancer.Health;
 using Roadbalancer.Ledger;
@@ -102,7 +103,7 @@ internal static class ServerSetup
         });
     }
 
-    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c>, <c>/stats</c>, <c>/metrics</c> and the management API; anything else is a clear 404.</summary>
+    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c>, <c>/stats</c>, <c>/metrics</c>, the management API and the dashboard; anything else is a clear 404.</summary>
     public static void MapRoadbalancer(this WebApplication app)
     {
         var proxy = app.Services.GetRequiredService<ProxyEndpoint>();
@@ -121,6 +122,7 @@ internal static class ServerSetup
             "/stats" => stats.HandleAsync(http),
             "/metrics" => metrics.HandleAsync(http),
             var path when AdminEndpoint.Serves(path!) => app.Services.GetRequiredService<AdminEndpoint>().HandleAsync(http),
+            var path when DashboardEndpoint.Serves(path!) => app.Services.GetRequiredService<DashboardEndpoint>().HandleAsync(http),
             var path => new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url",
                 $"Unknown request URL: {http.Request.Method} {path}. The OpenAI-compatible API is at /v1.").WriteAsync(http, RequestIds.For(http)),
         });
