@@ -3,11 +3,13 @@ using System.Runtime.InteropServices;
 using Roadbalancer;
 using Roadbalancer.Backends;
 using Roadbalancer.Functions;
+using Roadbalancer.Functions.Hosted;
 using Roadbalancer.Ledger;
 using Roadbalancer.Options;
 using Roadbalancer.Simulation;
 using Roadbalancer.State;
 
+ServerSetup.PreferInlineSockets();
 var commandLine = CommandLine.Parse(args);
 if (commandLine.Help || commandLine.Version)
 {
@@ -24,7 +26,9 @@ if (commandLine is { SimulatePorts.IsEmpty: false, Errors.IsEmpty: true })
 }
 
 var demo = commandLine.Demo ? await Demo.StartAsync(TimeProvider.System, [], stop.Token) : null;
-var loader = new OptionsLoader(OptionsLoader.ProcessEnvironment(), commandLine, Environment.CurrentDirectory) { DemoBackends = demo?.Options.Backends ?? [] };
+var environment = OptionsLoader.ProcessEnvironment();
+var limits = FunctionsHost.LimitsOf(environment, Environment.CurrentDirectory);
+var loader = new OptionsLoader(environment, commandLine, Environment.CurrentDirectory) { DemoBackends = demo?.Options.Backends ?? [], Limits = limits };
 var loaded = loader.Load();
 await Console.Error.WriteAsync(OptionsReport.Warnings(loaded));
 var otlp = OtlpSettings.Read(Environment.GetEnvironmentVariable, out var problems);
@@ -38,11 +42,13 @@ var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
 builder.WebHost.UseKestrelCore().UseUrls([.. loaded.Host.ListenUrls]);
 HostSetup.AddLogging(builder.Logging, loaded.Host, showsRequests: commandLine.Demo);
 builder.Services.AddOwnLedger(loaded.Host);
-builder.Services.AddRoadbalancer(loaded.Options);
+builder.Services.AddRoadbalancer(loaded.Options, ownTimers: limits is null);
+builder.Services.AddFunctions(limits);
 builder.Services.AddHostedService(services => new OptionsWatcher(
     loader, loaded, services.GetRequiredService<PoolSource>(), TimeProvider.System, services.GetRequiredService<ILogger<OptionsWatcher>>()));
 HostSetup.AddExport(builder.Services, otlp);
 await using var app = builder.Build();
+app.UseFunctions();
 app.MapRoadbalancer();
 if (await app.Services.CheckRedisAsync(loaded.Options) is { } missing)
 {

@@ -32,7 +32,7 @@ public class AdminBackendTests
 
         Assert.Equal("/api/v1/load_balancer/backends/new", reply.Message.Headers.Location!.OriginalString);
         Assert.Equal("Backend new was added.", reply.Body.GetProperty("message").GetString());
-        Assert.Equal((1, "everywhere", "pending"), (reply.Data.GetProperty("version").GetInt32(), reply.Data.GetProperty("in_force").GetString(), reply.Data.GetProperty("durable").GetString()));
+        Assert.Equal((host.Pools.Edits.Version, "everywhere", "pending"), (reply.Data.GetProperty("version").GetInt64(), reply.Data.GetProperty("in_force").GetString(), reply.Data.GetProperty("durable").GetString()));
         var told = reply.Data.GetProperty("backend");
         Assert.Equal(("added", true, "api-key", 3, 7, -1), (Text(told, "source"), told.GetProperty("has_api_key").GetBoolean(), Text(told, "auth"), Int(told, "weight"), Int(told, "max_connections"), Int(told, "priority")));
         Assert.Equal("own", told.GetProperty("models").GetProperty("m").GetString());
@@ -41,7 +41,7 @@ public class AdminBackendTests
         Assert.Equal("k-given", upstream.Requests[0].Header("api-key"));
         Assert.DoesNotContain("-given", reply.Text, StringComparison.Ordinal);
         Assert.DoesNotContain(host.Log.Lines, line => line.Contains("-given", StringComparison.Ordinal));
-        Assert.True(host.Log.Has("loopback from 127.0.0.1: backend_added new, version 1: nothing -> {\"name\":\"new\""));
+        Assert.True(host.Log.Has($"loopback from 127.0.0.1: backend_added new, version {host.Pools.Edits.Version}: nothing -> {{\"name\":\"new\""));
     }
 
     [Fact]
@@ -184,7 +184,7 @@ public class AdminBackendTests
 
         Assert.Equal(("changed", "weight"), (Text(changed.Data.GetProperty("backend"), "source"), changed.Data.GetProperty("backend").GetProperty("changed_fields")[0].GetString()));
         Assert.Equal((5, 9, "k-rotated"), (after.Weight, after.MaxConnections, after.ApiKey));
-        Assert.True(host.Log.Has("loopback from 127.0.0.1: backend_changed a, version 1: {\"weight\":2} -> {\"weight\":5}"));
+        Assert.True(host.Log.Has($"loopback from 127.0.0.1: backend_changed a, version {host.Pools.Edits.Version}: {{\"weight\":2}} -> {{\"weight\":5}}"));
         Assert.DoesNotContain("k-configured", host.Pools.Edits.ToJson(), StringComparison.Ordinal);
     }
 

@@ -12,7 +12,7 @@ namespace Roadbalancer.Tests.Health;
 public sealed class HealthChecksTests : IAsyncLifetime
 {
     private readonly ManualTime _time = new();
-    private readonly Forwarder _forwarder = new();
+    private readonly Forwarder _forwarder = new(TimeProvider.System);
     private readonly ScriptedUpstream _upstream = ScriptedUpstream.Start(Scripts.Hang);
     private readonly InMemoryState _state;
     private PoolSource _pools = null!;

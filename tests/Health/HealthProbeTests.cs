@@ -81,7 +81,7 @@ public sealed class HealthProbeTests
         var backend = new Backend { Name = "a", BaseUrl = url };
         var pool = Pools.Of(new BalancerOptions(), change?.Invoke(backend) ?? backend);
         var state = new InMemoryState(time, new Chance(1));
-        using var forwarder = new Forwarder();
+        using var forwarder = new Forwarder(TimeProvider.System);
         var outcome = await new HealthProbe(state, forwarder, time).ProbeAsync(pool, 0, TestContext.Current.CancellationToken);
         return (outcome, (await state.ReadAsync(pool.Name, CancellationToken.None)).For("a"));
     }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Frozen;
 using System.Text;
 using System.Text.Json;
@@ -20,8 +21,8 @@ public sealed class BodyEditTests
     {
         ReadOnlyMemory<byte> bytes = Encoding.UTF8.GetBytes(body);
 
-        Assert.Equal(bytes, BodyEdit.ForBackend(bytes, Read(body, path), _plain, path));
-        Assert.Equal(bytes, BodyEdit.ForBackend(bytes, RequestFacts.None, _plain with { ModelName = "m" }, path));
+        Assert.Equal(bytes, BodyEdit.ForBackend(bytes, Read(body, path), _plain, path).ToArray());
+        Assert.Equal(bytes, BodyEdit.ForBackend(bytes, RequestFacts.None, _plain with { ModelName = "m" }, path).ToArray());
     }
 
     [Theory]
@@ -123,10 +124,10 @@ public sealed class BodyEditTests
         Assert.Empty(Continue("""{"messages":[1]}""", _plain with { Continuation = ContinuationForm.Prefix }, "é"u8[..1]));
 
     private static string Edit(string body, string path, Backend backend, string? contentType = null) =>
-        Encoding.UTF8.GetString(BodyEdit.ForBackend(Encoding.UTF8.GetBytes(body), Read(body, path, contentType), backend, path).Span);
+        Encoding.UTF8.GetString(BodyEdit.ForBackend(Encoding.UTF8.GetBytes(body), Read(body, path, contentType), backend, path));
 
     private static string Continue(string body, Backend backend, ReadOnlySpan<byte> partial) =>
-        Encoding.UTF8.GetString(BodyEdit.ForContinuation(Encoding.UTF8.GetBytes(body), Read(body, Chat), backend, Chat, partial).Span);
+        Encoding.UTF8.GetString(BodyEdit.ForContinuation(Encoding.UTF8.GetBytes(body), Read(body, Chat), backend, Chat, partial));
 
     private static RequestFacts Read(string body, string path, string? contentType = null)
     {

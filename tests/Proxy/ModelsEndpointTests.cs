@@ -11,7 +11,7 @@ namespace Roadbalancer.Tests.Proxy;
 public sealed class ModelsEndpointTests : IAsyncLifetime
 {
     private readonly ManualTime _time = new();
-    private readonly Forwarder _forwarder = new();
+    private readonly Forwarder _forwarder = new(TimeProvider.System);
     private readonly ModelsEndpoint _models;
     private readonly ScriptedUpstream _a = ScriptedUpstream.Start(Scripts.Hang);
     private readonly ScriptedUpstream _b = ScriptedUpstream.Start(Scripts.Hang);

@@ -34,6 +34,21 @@ public sealed class SseFrameTests
     }
 
     [Theory]
+    [InlineData("data: a\n\n")]
+    [InlineData("data: a\r\n\r\n")]
+    [InlineData("event: e\r\ndata: a\n\r\n")]
+    [InlineData("data: a\r\n\n")]
+    public void CanEnd_WhereverItWasSplit_FindsTheEnd(string text)
+    {
+        var bytes = Encoding.UTF8.GetBytes(text);
+        for (var seen = 0; seen < bytes.Length - 1; seen++)
+        {
+            Assert.True(SseFrame.CanEnd(bytes, seen), $"after {seen} bytes");
+            Assert.False(seen > 0 && SseFrame.CanEnd(bytes.AsSpan(0, bytes.Length - 1), seen), $"without its last byte, after {seen}");
+        }
+    }
+
+    [Theory]
     [InlineData("data: x\n\n")]
     [InlineData("data: x\r\n\r\n")]
     [InlineData("event: a\r\ndata: 日本\r\ndata: 😀\r\n: c\r\n\r\n")]

@@ -16,13 +16,13 @@ public sealed class FallbackStateTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    public static TheoryData<string> Faults => ["stopped", "killed", "flushed", "scripts flushed", "client killed", "read-only", "out of memory", "busy"];
+    public static TheoryData<string> Faults => ["stopped", "killed", "flushed", "scripts flushed", "client killed", "read-only", "out of memory", "busy", "loading"];
 
     [Theory]
     [MemberData(nameof(Faults))]
     public async Task AcquireAsync_RedisFails_EveryRequestIsServedAndCountedOnce(string fault)
     {
-        await using var server = await RedisServer.StartAsync("--busy-reply-threshold", "20");
+        await using var server = await RedisServer.StartAsync("--busy-reply-threshold", "20", "--enable-debug-command", "yes", "--loading-process-events-interval-bytes", "1024");
         await using var instance = new Instance(server.Connection, TimeSpan.FromMilliseconds(250));
         await instance.StartAsync();
         await instance.SharedAsync();
@@ -54,6 +54,33 @@ public sealed class FallbackStateTests
 
         Assert.InRange(counted, least, all);
         Assert.Equal(0, held);
+    }
+
+    [Fact]
+    public async Task AcquireAsync_ReplicaIsPromotedAtTheSameAddress_GoesOnWithWhatItHas()
+    {
+        await using var server = await RedisServer.StartAsync();
+        await using var replica = await RedisServer.StartAsync("--repl-diskless-sync-delay", "0");
+        await using var instance = new Instance(server.Connection, TimeSpan.FromMilliseconds(250));
+        await instance.StartAsync();
+        await instance.SharedAsync();
+        await instance.ServeAsync(20);
+        await FollowAsync(replica, server);
+        await server.SendAsync("WAIT", "1", "5000");
+        await replica.SendAsync("REPLICAOF", "NO", "ONE");
+        await server.KillAsync();
+        await instance.ServeAsync(5);
+        Assert.True(instance.State.IsFallenBack);
+
+        // The address leads to another server, which is a replica at first.
+        await server.StartAgainAsync();
+        await FollowAsync(server, replica);
+        await instance.ServeAsync(5);
+        await server.SendAsync("REPLICAOF", "NO", "ONE");
+        await instance.SharedAsync();
+        await instance.ServeAsync(5);
+        var known = (await instance.State.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken)).Backends;
+        Assert.Equal((35L, 0), (known.Sum(backend => backend.Totals.Requests), known.Sum(backend => backend.Vitals.InFlight)));
     }
 
     [Fact]
@@ -124,6 +151,29 @@ public sealed class FallbackStateTests
         await Await.Until(() => instance.Fallback == 0, "the metric is back at 0", Patience);
     }
 
+    [Fact]
+    public async Task AcquireAsync_OneCallTakesTooLong_MemoryServesThatOneAndTheStateStaysShared()
+    {
+        await using var server = await RedisServer.StartAsync();
+        await using var instance = new Instance(server.Connection, TimeSpan.FromMilliseconds(250));
+        await instance.StartAsync();
+        await instance.SharedAsync();
+        await instance.State.StopAsync(CancellationToken.None);
+        await instance.ServeAsync(3);
+        await server.SignalAsync("STOP");
+        var lease = await instance.AcquireAsync();
+        await server.SignalAsync("CONT");
+        Assert.False(instance.State.IsFallenBack);
+        await instance.ServeAsync(3);
+        await instance.ReleaseAsync(lease);
+        Assert.False(instance.Log.Has("does not serve"));
+
+        // What the call that was given up may have taken goes back with the next look.
+        await instance.State.TurnAsync();
+        var known = (await instance.State.ReadAsync(Pool.DefaultName, CancellationToken.None)).Backends;
+        Assert.Equal((7L, 0), (known.Sum(backend => backend.Totals.Requests), known.Sum(backend => backend.Vitals.InFlight)));
+    }
+
     private static async Task BreakAsync(RedisServer server, string fault)
     {
         switch (fault)
@@ -149,10 +199,23 @@ public sealed class FallbackStateTests
             case "out of memory":
                 await server.SendAsync("CONFIG", "SET", "maxmemory", "1");
                 break;
+            case "loading":
+                // As after a restart with a large file: every key takes its time.
+                await server.SendAsync("DEBUG", "POPULATE", "2000", "filler", "200");
+                await server.SendAsync("CONFIG", "SET", "key-load-delay", "20000");
+                _ = server.SendAsync("DEBUG", "RELOAD");
+                await Await.Until(() => server.SendAsync("PING").GetAwaiter().GetResult().StartsWith("-LOADING", StringComparison.Ordinal), "the server loads", Patience);
+                break;
             case "busy":
                 _ = server.SendAsync("EVAL", "while true do end", "0");
                 break;
         }
+    }
+
+    private static async Task FollowAsync(RedisServer replica, RedisServer master)
+    {
+        await replica.SendAsync("REPLICAOF", "127.0.0.1", $"{master.Port}");
+        await Await.Until(() => replica.SendAsync("INFO", "replication").GetAwaiter().GetResult().Contains("master_link_status:up", StringComparison.Ordinal), "the replica follows", Patience);
     }
 
     private static async Task MendAsync(RedisServer server, string fault)
@@ -170,6 +233,9 @@ public sealed class FallbackStateTests
                 break;
             case "out of memory":
                 await server.SendAsync("CONFIG", "SET", "maxmemory", "0");
+                break;
+            case "loading":
+                await server.SendAsync("CONFIG", "SET", "key-load-delay", "0");
                 break;
             case "busy":
                 await server.SendAsync("SCRIPT", "KILL");

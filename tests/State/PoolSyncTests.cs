@@ -47,6 +47,56 @@ public sealed class PoolSyncTests(SharedRedis redis) : IAsyncDisposable
     }
 
     [Fact]
+    public async Task MeetAsync_ChangedApartUnderOneVersion_AllKeepTheSameChanges()
+    {
+        (PoolSource Pools, PoolSync Sync)[] instances = [await StartAsync(new ManualTime()), await StartAsync(new ManualTime()), await StartAsync(new ManualTime())];
+        string[] names = ["c", "e", "d"];
+        for (var i = 0; i < instances.Length; i++)
+        {
+            // As after a time without Redis: each has a first change of its own.
+            instances[i].Pools.Edit(PoolEdits.None.With(Pools.Backend(names[i])) with { Version = 1 });
+        }
+
+        for (var round = 0; round < 3; round++)
+        {
+            foreach (var (_, sync) in instances)
+            {
+                Assert.Null(await sync.MeetAsync(TestContext.Current.CancellationToken));
+            }
+        }
+
+        Assert.All(instances, instance => Assert.Equal(["a", "b", "e"], instance.Pools.Current.Backends.Select(backend => backend.Name)));
+        Assert.Single(instances.Select(instance => instance.Pools.Edits.Version).Distinct());
+    }
+
+    [Fact]
+    public async Task AcquireAsync_MessageOfAChangeIsLost_TheVersionInTheReplyTells()
+    {
+        var time = new ManualTime();
+        var there = await StartAsync(time);
+        var state = (RedisState)_states[^1];
+        await state.PrepareAsync(there.Pools.Current);
+        await WriteSilentlyAsync(PoolEdits.None.With(Pools.Backend("c")) with { Version = 1 }, onBoard: true);
+        await state.AcquireAsync(new AcquireRequest { Pool = there.Pools.Current }, TestContext.Current.CancellationToken);
+        await Await.Until(() => there.Pools.Current.IndexOf("c") == 2, "the other knows");
+    }
+
+    [Fact]
+    public async Task ExecuteAsync_MessageOfAChangeIsLostAndNobodyAsks_LooksAfterASecond()
+    {
+        var time = new ManualTime();
+        var there = await StartAsync(time);
+        await WriteSilentlyAsync(PoolEdits.None.With(Pools.Backend("c")) with { Version = 1 }, onBoard: false);
+        await Await.Until(
+            () =>
+            {
+                time.Advance(TimeSpan.FromSeconds(1));
+                return there.Pools.Current.IndexOf("c") == 2;
+            },
+            "the other knows");
+    }
+
+    [Fact]
     public async Task ChangeAsync_Alone_IsInForceAndOutlivesANewConfiguration()
     {
         var pools = new PoolSource(new BalancerOptions { Backends = [Pools.Backend("a"), Pools.Backend("b")] });
@@ -73,11 +123,21 @@ public sealed class PoolSyncTests(SharedRedis redis) : IAsyncDisposable
     private static async Task<bool> ChangeAsync((PoolSource Pools, PoolSync Sync) instance, Func<PoolEdits, PoolEdits> change) =>
         (await instance.Sync.ChangeAsync(change, TestContext.Current.CancellationToken)).IsShared;
 
-    private async Task<(PoolSource Pools, PoolSync Sync)> StartAsync()
+    /// <summary>A change whose message nobody hears.</summary>
+    private async Task WriteSilentlyAsync(PoolEdits edits, bool onBoard)
+    {
+        await redis.Server.SendAsync("HSET", $"{_prefix}{{default}}:changes", "v", $"{edits.Version}", "d", edits.ToJson());
+        if (onBoard)
+        {
+            await redis.Server.SendAsync("EVAL", "redis.call('SETRANGE', KEYS[1], 24, struct.pack('<d', ARGV[1]))", "1", $"{_prefix}{{default}}:board", $"{edits.Version}");
+        }
+    }
+
+    private async Task<(PoolSource Pools, PoolSync Sync)> StartAsync(TimeProvider? time = null)
     {
         var pools = new PoolSource(new BalancerOptions { Backends = [Pools.Backend("a"), Pools.Backend("b")] });
         var state = new RedisState(redis.Link, _prefix, TimeProvider.System, new Chance((ulong)_states.Count + 1));
-        var sync = new PoolSync(pools, TimeProvider.System, NullLogger<PoolSync>.Instance, state);
+        var sync = new PoolSync(pools, time ?? TimeProvider.System, NullLogger<PoolSync>.Instance, state);
         _states.Add(state);
         _syncs.Add(sync);
         await sync.StartAsync(TestContext.Current.CancellationToken);

@@ -78,7 +78,7 @@ public sealed class RedisStateTests(SharedRedis redis) : BalancerStateContract, 
 
         Assert.Null(await Acquire(living, pool));
         await dead.DisposeAsync();
-        time.Advance(TimeSpan.FromSeconds(29));
+        time.Advance(TimeSpan.FromSeconds(24));
         Assert.Null(await Acquire(living, pool));
         time.Advance(TimeSpan.FromSeconds(1.1));
         Assert.NotNull(await Acquire(living, pool));
@@ -145,6 +145,25 @@ public sealed class RedisStateTests(SharedRedis redis) : BalancerStateContract, 
         await state.ReleaseAsync(lease!, new AttemptOutcome(OutcomeKind.Succeeded));
         var known = (await Read(state)).For(lease!.Backend.Name);
         Assert.Equal((0, 1L), (known.Vitals.InFlight, known.Totals.Requests));
+    }
+
+    [Fact]
+    public async Task SettleAsync_LeaseGrantedElsewhereSentTwice_CountsOnce()
+    {
+        var time = new ManualTime();
+        var state = Instance(time);
+        var pool = Pools.Of("round_robin", 1);
+        await state.PrepareAsync(pool);
+        var lease = new Lease(pool, 0, state.ReserveLeaseId(), epoch: -1, isTrial: false);
+        state.Adopt(lease);
+        Assert.Null(await state.CatchUpAsync(pool));
+        Assert.Equal(1, (await Read(state)).For("a").Vitals.InFlight);
+        var again = Instance(time);
+        again.Adopt(lease);
+        again.SettleLater(lease, new AttemptOutcome(OutcomeKind.Succeeded));
+        again.SettleLater(lease, new AttemptOutcome(OutcomeKind.Succeeded));
+        Assert.Null(await again.CatchUpAsync(pool));
+        Assert.Equal((0, 1L), ((await Read(state)).For("a").Vitals.InFlight, (await Read(state)).For("a").Totals.Requests));
     }
 
     [Fact]

@@ -22,7 +22,8 @@ public sealed class StrategyParityTests(SharedRedis redis)
           local n
           now, turn, roll1, roll2, n = unpack_('<ddddd', ARGV[at])
           local turnOfCase = turn
-          readBoard(ARGV[at + 1])
+          board = ARGV[at + 1]
+          readHead()
           turn = turnOfCase
           inFlight = { unpack_('<' .. string.rep('I4', capacity), board, HEADER + 1) }
           slots = { unpack_('<' .. string.rep('I2', n), ARGV[at + 2]) }

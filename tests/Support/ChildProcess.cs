@@ -77,7 +77,8 @@ internal sealed class ChildProcess : IAsyncDisposable
         using var kill = Process.Start(new ProcessStartInfo("bash", ["-c", "kill -TERM " + Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]));
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>SIGKILL, as a machine that fails does it.</summary>
+    public async Task KillAsync()
     {
         if (!_process.HasExited)
         {
@@ -85,6 +86,11 @@ internal sealed class ChildProcess : IAsyncDisposable
         }
 
         await _process.WaitForExitAsync(CancellationToken.None);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await KillAsync();
         _process.Dispose();
     }
 

@@ -92,6 +92,13 @@ internal sealed partial class ProgramProcess : IAsyncDisposable
             Content = new StringContent(BalancerHost.ChatJson(stream, model), System.Text.Encoding.UTF8, "application/json"),
         }, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
 
+    /// <summary>SIGKILL, with its clients still waiting.</summary>
+    public async Task KillAsync()
+    {
+        HasEnded = true;
+        await _child.KillAsync();
+    }
+
     public async ValueTask DisposeAsync()
     {
         HasEnded = true;

@@ -89,7 +89,7 @@ internal sealed partial class PoolChanges(PoolSource pools, PoolSync sync, Stand
     public static string InForce(bool everywhere) => everywhere ? Everywhere : HereAlone;
 
     /// <summary>True once the newest change is kept, else <c>"pending"</c>.</summary>
-    public JsonNode Durable() => accounts.DurableVersion >= pools.Edits.Version ? true : "pending";
+    public JsonNode Durable() => accounts.IsDurable(pools.Edits) ? true : "pending";
 
     /// <summary>What came of a change.</summary>
     /// <param name="Refusal">Why it was not made; null when it was, or when nothing had to be.</param>

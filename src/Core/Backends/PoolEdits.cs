@@ -44,7 +44,7 @@ internal sealed record PoolEdits
 
     private static readonly JsonSerializerOptions Json = new() { Converters = { new TagsForm(), new ModelsForm() }, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull };
 
-    /// <summary>Grows with every change, over all instances; 0 for none.</summary>
+    /// <summary>Grows with every change, over all instances: Unix milliseconds, or one more than the version before where that is more. 0 for none.</summary>
     public long Version { get; init; }
 
     /// <summary>The balancing strategy in place of the configured one; null for that one.</summary>
@@ -85,6 +85,7 @@ internal sealed record PoolEdits
 
     public static PoolEdits Parse(string json) => JsonSerializer.Deserialize<PoolEdits>(json, Json) ?? None;
 
+    /// <summary>The same text for the same edits at every instance: what has no order is sorted.</summary>
     public string ToJson() => JsonSerializer.Serialize(this, Json);
 
     /// <summary>These edits and one more: <paramref name="backend"/> is added, or stands in place of the one of its name (enabled, disabled, reweighted, moved).</summary>
@@ -115,7 +116,7 @@ internal sealed record PoolEdits
     /// </summary>
     public static PoolEdits Join(PoolEdits one, PoolEdits other)
     {
-        var (newer, older) = one.Version >= other.Version ? (one, other) : (other, one);
+        var (newer, older) = IsAhead(other, one) ? (other, one) : (one, other);
         if (older.Version == 0 || newer.Origin == older.Origin || newer.Joined.Contains(older.Origin) || older.Joined.Contains(newer.Origin))
         {
             return newer;
@@ -123,6 +124,11 @@ internal sealed record PoolEdits
 
         return older.Origin == 0 || newer.Origin != 0 ? older.Over(newer, newer.Version + 1) : newer.Over(older, newer.Version + 1);
     }
+
+    /// <summary>Whether <paramref name="one"/> is to stand in place of <paramref name="other"/>. Every instance finds the same winner, whatever it learns of first.</summary>
+    public static bool IsAhead(PoolEdits one, PoolEdits other) => one.Version != other.Version
+        ? one.Version > other.Version
+        : string.CompareOrdinal(one.ToJson(), other.ToJson()) > 0;
 
     /// <summary>The same, known to be all that there is.</summary>
     public PoolEdits Rooted() => Origin == 0 ? this : this with { Version = Version + 1, Origin = 0, Joined = [.. Joined.Append(Origin).TakeLast(OriginsKept)] };
@@ -232,7 +238,7 @@ internal sealed record PoolEdits
             (JsonSerializer.Deserialize<string[]>(ref reader, options) ?? []).ToFrozenSet(StringComparer.Ordinal);
 
         public override void Write(Utf8JsonWriter writer, FrozenSet<string> value, JsonSerializerOptions options) =>
-            JsonSerializer.Serialize(writer, value.ToArray(), options);
+            JsonSerializer.Serialize(writer, value.Order(StringComparer.Ordinal).ToArray(), options);
     }
 
     private sealed class ModelsForm : JsonConverter<FrozenDictionary<string, string>>
@@ -241,6 +247,6 @@ internal sealed record PoolEdits
             (JsonSerializer.Deserialize<Dictionary<string, string>>(ref reader, options) ?? []).ToFrozenDictionary(StringComparer.Ordinal);
 
         public override void Write(Utf8JsonWriter writer, FrozenDictionary<string, string> value, JsonSerializerOptions options) =>
-            JsonSerializer.Serialize(writer, value.ToDictionary(), options);
+            JsonSerializer.Serialize(writer, new SortedDictionary<string, string>(value.ToDictionary(), StringComparer.Ordinal), options);
     }
 }

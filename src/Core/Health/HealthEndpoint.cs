@@ -28,7 +28,7 @@ internal sealed class HealthEndpoint(PoolSource pools, IBalancerState state)
             return true;
         }
 
-        var obstacles = Eligibility.Explain(new AcquireRequest { Pool = pool }, await state.ReadAsync(pool.Name, cancellationToken));
+        var obstacles = Eligibility.Explain(new AcquireRequest { Pool = pool }, await state.ReadVitalsAsync(pool, cancellationToken));
         return Array.Exists(obstacles, obstacle => obstacle is Obstacle.None or Obstacle.SlowStart or Obstacle.Full or Obstacle.Parked);
     }
 

@@ -13,7 +13,8 @@ internal sealed class HealthProbe(IBalancerState state, Forwarder forwarder, Tim
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
 
     /// <summary>Probes every backend of <paramref name="pool"/> at the same time.</summary>
-    public Task ProbeAllAsync(Pool pool, CancellationToken cancellationToken) =>
+    /// <returns>What came of each, in the pool's order.</returns>
+    public Task<AttemptOutcome[]> ProbeAllAsync(Pool pool, CancellationToken cancellationToken) =>
         Task.WhenAll(Enumerable.Range(0, pool.Backends.Length).Select(index => ProbeAsync(pool, index, cancellationToken)));
 
     /// <summary>Probes one backend and settles what came of it.</summary>

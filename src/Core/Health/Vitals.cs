@@ -84,6 +84,20 @@ internal sealed class Vitals
     /// <summary>See <see cref="Strategies.Candidate.Balance"/>.</summary>
     public long Balance { get; set; }
 
+    /// <summary>Becomes the same as <paramref name="other"/>, which must not be used any more.</summary>
+    public void Take(Vitals other)
+    {
+        (InFlight, Balance) = (other.InFlight, other.Balance);
+        (ConsecutiveFailures, ProbeFailures) = (other.ConsecutiveFailures, other.ProbeFailures);
+        (Circuit, Epoch, OpenUntilMs, CooldownMs, Trips) = (other.Circuit, other.Epoch, other.OpenUntilMs, other.CooldownMs, other.Trips);
+        (TrialLeaseId, TrialUntilMs, RecoveredAtMs) = (other.TrialLeaseId, other.TrialUntilMs, other.RecoveredAtMs);
+        (ParkedUntilMs, Misconfigured, AbsentModels) = (other.ParkedUntilMs, other.Misconfigured, other.AbsentModels);
+        (WindowStartMs, WindowRequests, WindowFailures) = (other.WindowStartMs, other.WindowRequests, other.WindowFailures);
+        (PreviousWindowRequests, PreviousWindowFailures) = (other.PreviousWindowRequests, other.PreviousWindowFailures);
+        (FailureLoad, FailureLoadAtMs) = (other.FailureLoad, other.FailureLoadAtMs);
+        (LatencyMs, LatencyAtMs) = (other.LatencyMs, other.LatencyAtMs);
+    }
+
     public Vitals Copy()
     {
         var copy = (Vitals)MemberwiseClone();

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Roadbalancer.Backends;
 
 namespace Roadbalancer.Ledger;
 
@@ -19,6 +20,9 @@ internal sealed class Accounts
     /// <summary>The version of the run-time changes that is known to be in the ledger; 0 for none.</summary>
     public long DurableVersion => Interlocked.Read(ref _durableVersion);
 
+    /// <summary>Whether these changes outlast the loss of every process, as far as is known here. Begun apart, they do not before they are joined with the others.</summary>
+    public bool IsDurable(PoolEdits edits) => edits.Origin == 0 && edits.Version <= DurableVersion;
+
     /// <summary>Takes records that know of as many requests as those held, or more.</summary>
     public void Take(IEnumerable<KeyValuePair<string, BackendRecord>> records)
     {
@@ -30,7 +34,7 @@ internal sealed class Accounts
                 if (!mine.TryGetValue(name, out var held) || record.Totals.Requests >= held.Totals.Requests)
                 {
                     // Without hours and days it was read for the totals alone.
-                    mine[name] = record.History == HourLog.Empty && held is not null ? record with { History = held.History } : record;
+                    mine[name] = record.History.IsEmpty && held is not null ? record with { History = held.History } : record;
                 }
             }
 

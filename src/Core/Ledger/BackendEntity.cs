@@ -8,7 +8,7 @@ namespace Roadbalancer.Ledger;
 /// its circuit. It never throws, whatever arrives, and answers at once; state and input are told in <see cref="BackendRecord"/> and <see cref="BackendPut"/>.
 /// </summary>
 /// <remarks>
-/// <c>put</c> {version, birth, totals, mark, hours or history, trips}: absolute values in place of older ones. <c>configure</c> {version,
+/// <c>put</c> {version, after, birth, totals, mark, hours or history, trips}: absolute values in place of those of version <c>after</c>. <c>configure</c> {version,
 /// threshold, cooldown}: the settings in force. <c>trip</c> {at, count?}: the circuit opened. <c>reset</c> {at?}: clears the trip history up to then, or whole.
 /// <c>get</c>: the state. <c>delete</c>: forgets all. A version already passed changes nothing and is a success.
 /// </remarks>
@@ -53,7 +53,7 @@ internal static class BackendEntity
     };
 
     private static EntityReply Put(BackendRecord record, string? state, BackendPut put) =>
-        put.Version <= record.Version ? Passed(state, record.Version) : Changed(put.ApplyTo(record), put.Version);
+        put.Version <= record.Version || (put.After ?? record.Version) != record.Version ? Passed(state, record.Version) : Changed(put.ApplyTo(record), put.Version);
 
     private static EntityReply Configure(BackendRecord record, string? state, string input)
     {

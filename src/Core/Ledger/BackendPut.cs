@@ -6,7 +6,7 @@ using System.Text.Json;
 namespace Roadbalancer.Ledger;
 
 /// <summary>
-/// The input of <see cref="BackendEntity"/>'s <c>put</c>: absolute values with a version. As JSON <c>{"version":n,"birth":n,"totals":"p…","mark":"p…",
+/// The input of <see cref="BackendEntity"/>'s <c>put</c>: absolute values with a version. As JSON <c>{"version":n,"after":n,"birth":n,"totals":"p…","mark":"p…",
 /// "hours":[[hour,eight numbers],…],"history":"p…","trips":[[at ms,count],…]}</c>.
 /// </summary>
 internal sealed record BackendPut
@@ -15,6 +15,12 @@ internal sealed record BackendPut
     private const int HourWidth = 9;
 
     public required long Version { get; init; }
+
+    /// <summary>
+    /// The version that these values go on from: only that one is replaced, so that hours which the values know nothing of are never mixed with
+    /// theirs. Null to replace any older one.
+    /// </summary>
+    public long? After { get; init; }
 
     /// <summary>As <see cref="BackendRecord.Birth"/>.</summary>
     public required long Birth { get; init; }
@@ -42,6 +48,7 @@ internal sealed record BackendPut
         return new BackendPut
         {
             Version = EntityJson.Number(root, "version"),
+            After = EntityJson.OptionalNumber(root, "after"),
             Birth = EntityJson.OptionalNumber(root, "birth") ?? 0,
             Totals = Tally.Parse(EntityJson.Text(root, "totals")),
             Mark = EntityJson.OptionalText(root, "mark") is { } mark ? Tally.Parse(mark) : Tally.Zero,
@@ -69,6 +76,11 @@ internal sealed record BackendPut
         {
             json.WriteStartObject();
             json.WriteNumber("version", Version);
+            if (After is { } after)
+            {
+                json.WriteNumber("after", after);
+            }
+
             json.WriteNumber("birth", Birth);
             json.WriteString("totals", Totals.ToString());
             json.WriteString("mark", Mark.ToString());

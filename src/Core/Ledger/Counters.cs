@@ -27,9 +27,9 @@ internal sealed class Counters(InMemoryState memory, Accounts accounts, RedisSta
     {
         if (shared is not null)
         {
-            var news = held.Where(pair => there.GetValueOrDefault(pair.Key)?.Version != pair.Value.Version)
+            var news = held.Where(pair => there.GetValueOrDefault(pair.Key) is not { } known || known.Version != pair.Value.Version || known.History.ToString() != pair.Value.History.ToString())
                 .ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.OrdinalIgnoreCase);
-            await shared.KeepBaseAsync(pool, news, durableVersion, withHistory: true);
+            await shared.KeepBaseAsync(pool, news, durableVersion);
         }
     }
 }

@@ -10,34 +10,37 @@ namespace Roadbalancer.Ledger;
 /// </summary>
 internal sealed class History(Counters counters, Accounts accounts, PoolSource pools, TimeProvider time)
 {
-    /// <summary>The most points of one backend that are told at once.</summary>
-    public const int MostPoints = 10_000;
-
     private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
     private static readonly TimeSpan Day = TimeSpan.FromDays(1);
 
+    /// <summary>Beyond it there is nothing, so that no more than some 850 points of hours or 400 of days are told of a backend.</summary>
+    private static readonly TimeSpan Longest = Day * (HourLog.DaysKept + 1);
+
     /// <summary>The points from <paramref name="from"/> to <paramref name="to"/>, on whole steps since 1970 that cover both.</summary>
     /// <param name="backend">One backend's name; null for all.</param>
-    /// <param name="from">Earlier than 400 days ago there is nothing.</param>
-    /// <param name="to">The end; the present hour, which still grows, is included when it covers now.</param>
+    /// <param name="from">The beginning; what is more than 401 days ago is left out.</param>
+    /// <param name="to">The end; the present hour, which still grows, is included when it covers now. What is more than an hour ahead is left out.</param>
     /// <param name="step">Between points; rounded up to whole hours, to whole days where <paramref name="from"/> is more than 35 days ago.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <exception cref="ArgumentException">The span ends before it begins, the step is not positive, or there would be more than <see cref="MostPoints"/> points.</exception>
+    /// <exception cref="ArgumentException">The span ends before it begins, or the step is not above 0.</exception>
     public async Task<HistoryReport> ReadAsync(string? backend, DateTimeOffset from, DateTimeOffset to, TimeSpan step, CancellationToken cancellationToken)
     {
-        var isOld = from < time.GetUtcNow() - (Day * HourLog.DaysOfHours);
-        step = Ceiling(step > TimeSpan.Zero ? step : throw new ArgumentException("step must be above 0", nameof(step)), isOld ? Day : Hour);
-        var (first, last) = (Floor(from, step), Floor(to - TimeSpan.FromTicks(1), step));
-        if (last < first)
+        if (to <= from)
         {
             throw new ArgumentException("to must be later than from", nameof(to));
         }
 
-        var count = ((last - first).Ticks / step.Ticks) + 1;
-        if (count > MostPoints)
+        if (step <= TimeSpan.Zero)
         {
-            throw new ArgumentException($"from, to and step ask for {count:N0} points, at most {MostPoints:N0} are told", nameof(step));
+            throw new ArgumentException("step must be above 0", nameof(step));
         }
+
+        var now = time.GetUtcNow();
+        var (oldest, newest) = (now - Longest, now + Hour);
+        step = Ceiling(step < Longest ? step : Longest, from < now - (Day * HourLog.DaysOfHours) ? Day : Hour);
+        var first = Floor(from < oldest ? oldest : from > newest ? newest : from, step);
+        var last = Floor((to < oldest ? oldest : to > newest ? newest : to) - TimeSpan.FromTicks(1), step);
+        var count = Math.Max(0, ((last - first).Ticks / step.Ticks) + 1);
 
         var histories = ImmutableArray.CreateBuilder<BackendHistory>();
         foreach (var (name, record) in await RecordsAsync(backend, cancellationToken))
@@ -85,7 +88,7 @@ internal sealed class History(Counters counters, Accounts accounts, PoolSource p
         {
             foreach (var (name, record) in (await counters.ReadBaseAsync(pool.Name).AsTask().WaitAsync(cancellationToken)))
             {
-                records[name] = records.GetValueOrDefault(name) is { } known && known.Totals.Requests > record.Totals.Requests && known.History != HourLog.Empty ? known : record;
+                records[name] = records.GetValueOrDefault(name) is { } known && known.Totals.Requests > record.Totals.Requests && !known.History.IsEmpty ? known : record;
             }
 
             counted = await counters.ReadAsync(pool.Name).AsTask().WaitAsync(cancellationToken);

@@ -34,6 +34,8 @@ internal sealed class HourLog
     /// <summary>By number of the day, none of them empty, each older than every hour.</summary>
     public ImmutableSortedDictionary<long, Bucket> Days { get; }
 
+    public bool IsEmpty => Hours.IsEmpty && Days.IsEmpty;
+
     public static long HourOf(DateTimeOffset time) => (long)Math.Floor((time - DateTimeOffset.UnixEpoch).TotalHours);
 
     /// <summary>The bucket of <paramref name="hour"/>; empty where nothing was counted.</summary>

@@ -79,7 +79,7 @@ internal sealed class LifetimeTotals(IBalancerState state, Accounts accounts, Ti
                 .ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.OrdinalIgnoreCase);
             if (lost.Count > 0)
             {
-                await store.KeepBaseAsync(pool, lost, accounts.DurableVersion, withHistory: false);
+                await store.KeepBaseAsync(pool, lost, accounts.DurableVersion);
             }
 
             lock (_lock)

@@ -6,7 +6,7 @@ namespace Roadbalancer.Ledger;
 /// The durable copy of what was changed at run time, as a pure state machine: one document with a version. It never throws, whatever arrives,
 /// and answers at once; the state is told in <see cref="RegistryRecord"/>.
 /// </summary>
-/// <remarks><c>put</c> {version, document}: the document in place of an older one. <c>get</c>: the state. <c>delete</c>: forgets it. A version already passed changes nothing and is a success.</remarks>
+/// <remarks><c>put</c> {version, document, after}: the document in place of that of version <c>after</c>, or of any older one. <c>get</c>: the state. <c>delete</c>: forgets it. A version already passed changes nothing and is a success.</remarks>
 internal static class RegistryEntity
 {
     public const string Name = "RegistryEntity";
@@ -38,8 +38,8 @@ internal static class RegistryEntity
         switch (operation)
         {
             case "put":
-                var put = RegistryRecord.ParseInput(input ?? "");
-                return put.Version <= record.Version ? new(state, Result(record.Version), null) : new(put.ToJson(), Result(put.Version), null);
+                var put = RegistryRecord.ParseInput(input ?? "", out var after);
+                return put.Version <= record.Version || (after ?? record.Version) != record.Version ? new(state, Result(record.Version), null) : new(put.ToJson(), Result(put.Version), null);
             case "get":
                 return new(state, state, null);
             default:

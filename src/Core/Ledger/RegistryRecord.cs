@@ -39,12 +39,13 @@ internal sealed record RegistryRecord(long Version, string Stored)
         return Of(document.RootElement);
     }
 
-    /// <summary>The input of <c>put</c>: the same without a schema.</summary>
+    /// <summary>The input of <c>put</c>: the same without a schema; <c>after</c> is the version that alone is to be replaced.</summary>
     /// <exception cref="FormatException">It is no such input, or too long to be kept.</exception>
-    public static RegistryRecord ParseInput(string json)
+    public static RegistryRecord ParseInput(string json, out long? after)
     {
         using var document = EntityJson.Parse(json);
         var record = Of(document.RootElement);
+        after = EntityJson.OptionalNumber(document.RootElement, "after");
         return Encoding.UTF8.GetByteCount(record.ToJson()) <= Most ? record : throw new FormatException($"the document is longer than {Most:N0} bytes");
     }
 
@@ -79,7 +80,8 @@ internal sealed record RegistryRecord(long Version, string Stored)
         }
     }
 
-    public string ToJson()
+    /// <param name="after">As an input of <c>put</c>: the version that it goes on from; null for any, and for a state.</param>
+    public string ToJson(long? after = null)
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
@@ -88,6 +90,11 @@ internal sealed record RegistryRecord(long Version, string Stored)
             json.WriteNumber("schema", Schema);
             json.WriteNumber("version", Version);
             json.WriteString("document", Stored);
+            if (after is { } version)
+            {
+                json.WriteNumber("after", version);
+            }
+
             json.WriteEndObject();
         }
 

@@ -17,6 +17,8 @@ internal sealed class Settlement : IDisposable
     /// <summary>How long a run may take; what is left over is the next one's.</summary>
     private static readonly TimeSpan Budget = TimeSpan.FromSeconds(20);
 
+    private const int MostTries = 3;
+
     private readonly PoolSource _pools;
     private readonly PoolSync _sync;
     private readonly Counters _counters;
@@ -71,7 +73,7 @@ internal sealed class Settlement : IDisposable
 
     /// <summary>Has one version of the run-time changes in <paramref name="ledger"/> when it ends.</summary>
     /// <exception cref="LedgerException">It is not there.</exception>
-    public async Task KeepAsync(FileLedger ledger, PoolEdits edits, CancellationToken cancellationToken)
+    public async Task KeepAsync(ILedger ledger, PoolEdits edits, CancellationToken cancellationToken)
     {
         await ledger.SignalAsync(
             RegistryEntity.Name, EntityKey.Of(_pools.Current.Name), "put", RegistryRecord.Of(edits.Version, edits.ToJson()).ToJson(), cancellationToken);
@@ -93,7 +95,7 @@ internal sealed class Settlement : IDisposable
             var inForce = await _sync.RootAsync(kept, cancellationToken);
             if (inForce.Version > kept.Version)
             {
-                await SendRegistryAsync(run, inForce, cancellationToken);
+                await SendRegistryAsync(run, kept.Version, inForce, cancellationToken);
             }
             else if (run.Lasts)
             {
@@ -106,11 +108,11 @@ internal sealed class Settlement : IDisposable
         }
     }
 
-    private async Task SendRegistryAsync(SettleRun run, PoolEdits inForce, CancellationToken cancellationToken)
+    private async Task SendRegistryAsync(SettleRun run, long after, PoolEdits inForce, CancellationToken cancellationToken)
     {
-        var input = RegistryRecord.Of(inForce.Version, inForce.ToJson()).ToJson();
+        var record = RegistryRecord.Of(inForce.Version, inForce.ToJson());
         var held = await run.SendAsync(
-            RegistryEntity.Name, EntityKey.Of(_pools.Current.Name), input, state => RegistryRecord.Parse(state).Version >= inForce.Version, cancellationToken);
+            RegistryEntity.Name, EntityKey.Of(_pools.Current.Name), record.ToJson(after), state => RegistryRecord.Parse(state) == record, cancellationToken);
         if (held is null)
         {
             run.Miss(string.Create(CultureInfo.InvariantCulture, $"run-time changes: version {inForce.Version} is not confirmed yet"));
@@ -183,7 +185,7 @@ internal sealed class Settlement : IDisposable
         var counting = counted.Backends.Select(backend => backend.Name).ToHashSet(StringComparer.OrdinalIgnoreCase);
         foreach (var (name, record) in held.Where(pair => !counting.Contains(pair.Key) && pair.Value.Birth == counted.Birth && pair.Value.Mark.Requests > 0))
         {
-            var put = new BackendPut { Version = VersionAfter(record), Birth = record.Birth, Totals = record.Totals, Mark = Tally.Zero };
+            var put = new BackendPut { Version = VersionAfter(record), After = record.Version, Birth = record.Birth, Totals = record.Totals, Mark = Tally.Zero };
             if (await SendPutAsync(run, name, put, cancellationToken) is { } closed)
             {
                 confirmed[name] = closed;
@@ -196,9 +198,32 @@ internal sealed class Settlement : IDisposable
     private async Task<BackendRecord?> SettleOneAsync(
         SettleRun run, BackendSnapshot backend, long birth, BackendRecord?[] known, CancellationToken cancellationToken)
     {
-        var held = known[0] ?? BackendRecord.None;
-        await ConfigureAsync(run, backend.Name, held, cancellationToken);
+        await ConfigureAsync(run, backend.Name, known[0] ?? BackendRecord.None, cancellationToken);
         var counters = Tally.Of(backend.Totals, backend.Vitals.Trips);
+        BackendRecord? settled = null;
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            if (Put(known, counters, birth) is not { } put)
+            {
+                return settled;
+            }
+
+            // Another's put, or an earlier one of ours, may have been faster: then it is gone on from that one.
+            settled = known[0] = await SendPutAsync(run, backend.Name, put, cancellationToken);
+            if (settled is null || settled.Version == put.Version)
+            {
+                return settled;
+            }
+        }
+
+        run.Miss($"{backend.Name}: others were faster");
+        return settled;
+    }
+
+    /// <summary>What brings the ledger's record up to the counters; null when it is.</summary>
+    private BackendPut? Put(BackendRecord?[] known, Tally counters, long birth)
+    {
+        var held = known[0] ?? BackendRecord.None;
         var best = BackendRecord.Best(known, counters, birth);
         var since = best.Since(counters, birth);
         if (since.Equals(Tally.Zero) && (ReferenceEquals(best, held) || best.Totals.Equals(held.Totals)))
@@ -207,34 +232,38 @@ internal sealed class Settlement : IDisposable
         }
 
         var now = _time.GetUtcNow();
-        var (hour, nowMs) = (HourLog.HourOf(now), now.ToUnixTimeMilliseconds());
-        var put = new BackendPut
+        var hour = HourLog.HourOf(now);
+        return new BackendPut
         {
             Version = VersionAfter(held),
+            After = held.Version,
             Birth = birth,
             Totals = best.Totals.Plus(since),
             Mark = counters,
             History = ReferenceEquals(best, held) ? null : best.History,
             Hours = [(hour, best.History.At(hour) + Bucket.Of(since))],
-            Trips = since.Trips == 0 ? best.Trips : [.. best.Trips.TakeLast(BackendRecord.TripsKept - 1), new Trip(nowMs, since.Trips)],
+            Trips = since.Trips == 0 ? best.Trips : [.. best.Trips.TakeLast(BackendRecord.TripsKept - 1), new Trip(now.ToUnixTimeMilliseconds(), since.Trips)],
         };
-        return await SendPutAsync(run, backend.Name, put, cancellationToken);
     }
 
+    /// <summary>The ledger's record once it is another than the one that <paramref name="put"/> goes on from; null while it is not.</summary>
     private static async Task<BackendRecord?> SendPutAsync(SettleRun run, string name, BackendPut put, CancellationToken cancellationToken)
     {
         var state = await run.SendAsync(
-            BackendEntity.Name, EntityKey.Of(name), put.ToJson(),
-            state => BackendRecord.Parse(state) is var record && (record.Version > put.Version || (record.Version == put.Version && record.Totals.Equals(put.Totals))),
-            cancellationToken);
+            BackendEntity.Name, EntityKey.Of(name), put.ToJson(), state => BackendRecord.Parse(state).Version != put.After, cancellationToken);
         if (state is null)
         {
             run.Miss($"{name}: not confirmed yet");
             return null;
         }
 
-        run.Settle();
-        return BackendRecord.Parse(state);
+        var record = BackendRecord.Parse(state);
+        if (record.Version == put.Version)
+        {
+            run.Settle();
+        }
+
+        return record;
     }
 
     /// <summary>Not waited for: it is compared again in the next run.</summary>

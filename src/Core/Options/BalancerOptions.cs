@@ -16,6 +16,16 @@ internal enum BalancingMode
     Balanced,
 }
 
+/// <summary>How far instances that share a Redis agree: <c>consistency</c>.</summary>
+internal enum Consistency
+{
+    /// <summary>Every choice is made in Redis, once for all instances.</summary>
+    Strict,
+
+    /// <summary>Every instance chooses by what it knows of the others.</summary>
+    Relaxed,
+}
+
 /// <summary>What is done about a stream that breaks after its first bytes have gone to the client: <c>stream_recovery</c>.</summary>
 internal enum StreamRecovery
 {
@@ -111,6 +121,15 @@ internal sealed record BalancerOptions
     public StreamRecovery StreamRecovery { get; init; } = StreamRecovery.Replay;
 
     /// <summary>
+    /// While a client that asked for a stream has to wait, it gets a comment after each such time, at first with a status of 200: what fails later is told by
+    /// an error event. 0 is off. Key <c>stream_keep_alive</c>, seconds; default 30 behind the Functions host, else 0.
+    /// </summary>
+    public TimeSpan? StreamKeepAlive { get; init; }
+
+    /// <summary>How long an answer may be silent, its beginning included, before the platform in front cuts the connection; null for no such platform. Not a setting.</summary>
+    public TimeSpan? LongestSilence { get; init; }
+
+    /// <summary>
     /// How long a request waits for its answer before a second backend is asked too: a time, or <c>p95</c> (here zero) for the 95th percentile of the first backend.
     /// <c>off</c> (here null), the default, asks none. Key <c>hedge_after</c>, seconds.
     /// </summary>
@@ -166,6 +185,13 @@ internal sealed record BalancerOptions
 
     /// <summary>How long a call to Redis may take before memory decides. Key <c>redis_timeout</c>, seconds, 0.001 to 60, default 0.25. Read at start only.</summary>
     public TimeSpan RedisTimeout { get; init; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>
+    /// Whether instances that share a Redis decide in it (<c>strict</c>: one round trip a request, limits and turns exact) or each from memory with
+    /// what the others reported in the last 100 ms (<c>relaxed</c>: no round trip; n instances exceed a limit by at most what n − 1 of them admit
+    /// meanwhile). Key <c>consistency</c>, default <c>strict</c>; without Redis it makes no difference. Read at start only.
+    /// </summary>
+    public Consistency Consistency { get; init; }
 
     /// <summary>What every key in Redis begins with: deployments that share a Redis have one each. Key <c>redis_key_prefix</c>, default <c>rb:</c>. Read at start only.</summary>
     public string RedisKeyPrefix { get; init; } = "rb:";

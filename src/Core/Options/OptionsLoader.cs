@@ -26,6 +26,9 @@ internal sealed class OptionsLoader
     /// <summary>Backends of <c>--demo</c>, behind the configured ones in every load, renamed where a name is taken.</summary>
     public ImmutableArray<Backend> DemoBackends { get; init; } = [];
 
+    /// <summary>What the platform in front of the program puts up with; null for none. Every load keeps below it.</summary>
+    public HostLimits? Limits { get; init; }
+
     /// <summary>Settings in place of a file, from a program that has them in memory. No file is looked for then.</summary>
     public SettingsFile? Document { get; init; }
 
@@ -96,6 +99,7 @@ internal sealed class OptionsLoader
     {
         ListenUrls = Listening.Urls(_commandLine.Urls, draft, binding),
         BehindFunctionsHost = binding.Has(Listening.FunctionsPort),
+        Limits = Limits,
         DataFolder = DataFolderOf(draft.Data, binding),
         LogFormat = draft.LogFormat,
         LogLevel = draft.LogLevel,

@@ -26,6 +26,9 @@ internal sealed record HostOptions
     /// <summary>Whether the Azure Functions host started this process, that is whether <c>FUNCTIONS_CUSTOMHANDLER_PORT</c> is set.</summary>
     public bool BehindFunctionsHost { get; init; }
 
+    /// <summary>What the platform in front puts up with; null where there is none.</summary>
+    public HostLimits? Limits { get; init; }
+
     /// <summary>
     /// The folder, one process's alone, of what outlasts this process: statistics and run-time changes, with the keys of backends and the hashes of client keys in them; <c>off</c> (here null)
     /// for none. <c>--demo</c> has none unless it is named; under the Functions host durable entities take its place. Instances that share a Redis have a folder each, and each keeps all of it.
@@ -39,6 +42,11 @@ internal sealed record HostOptions
     /// <summary>The least important lines that are written: <c>debug</c> has one for each request; <c>--log-level</c> wins. Key <c>log_level</c>, default information. Read at start only.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 }
+
+/// <summary>What a platform in front of the program puts up with; requests are ended, in words, before it ends them in its own way.</summary>
+/// <param name="LongestRequest">A whole request; null for no limit.</param>
+/// <param name="LongestSilence">The time without a byte in either direction.</param>
+internal sealed record HostLimits(TimeSpan? LongestRequest, TimeSpan LongestSilence);
 
 /// <summary>What a load came to: options, or every error at once.</summary>
 internal sealed record OptionsResult

@@ -14,8 +14,8 @@ internal static class OptionsRules
         or start with --demo to see it balance three simulated backends.
         """;
 
-    /// <summary>The Functions host gives up on a connection after this time without a byte.</summary>
-    private static readonly TimeSpan FunctionsPatience = TimeSpan.FromSeconds(240);
+    /// <summary>Well below what the platform, and what stands before it, puts up with; an answer that fails sooner still has a status of its own.</summary>
+    private static readonly TimeSpan KeepAliveBehindAPlatform = TimeSpan.FromSeconds(30);
 
     public static BalancerOptions Complete(
         OptionsDraft draft, BackendSource? source, ImmutableArray<Backend> backends, HostOptions host, bool fileIsBroken, Binding binding)
@@ -44,8 +44,8 @@ internal static class OptionsRules
             binding.Add(new(key, "'0'", "at least one backend needs a weight above 0, or nothing can be served"));
         }
 
-        Warn(options, host, backends, binding);
-        return options with
+        Warn(host, options, backends, binding);
+        return Within(host.Limits, options, binding) with
         {
             Backends = backends,
             Mode = mode,
@@ -66,7 +66,28 @@ internal static class OptionsRules
         null => source?.Origin == Families.SingleUrl ? BalancingMode.SingleBackend : BalancingMode.SingleBackendBalanced,
     };
 
-    private static void Warn(BalancerOptions options, HostOptions host, ImmutableArray<Backend> backends, Binding binding)
+    private static BalancerOptions Within(HostLimits? limits, BalancerOptions options, Binding binding)
+    {
+        if (limits is null)
+        {
+            return options with { StreamKeepAlive = options.StreamKeepAlive ?? TimeSpan.Zero };
+        }
+
+        if (limits.LongestRequest is { } longest && options.TotalTimeout > longest)
+        {
+            binding.Warn($"total_timeout is {Seconds(longest)} instead of {Seconds(options.TotalTimeout)}: the Functions host restarts the program over a request that outlasts functionTimeout (host.json)");
+            options = options with { TotalTimeout = longest };
+        }
+
+        var keepAlive = options.StreamKeepAlive ?? KeepAliveBehindAPlatform;
+        return options with
+        {
+            LongestSilence = limits.LongestSilence,
+            StreamKeepAlive = keepAlive < limits.LongestSilence ? keepAlive : limits.LongestSilence,
+        };
+    }
+
+    private static void Warn(HostOptions host, BalancerOptions options, ImmutableArray<Backend> backends, Binding binding)
     {
         if (options.ClientKeys.IsEmpty && (host.BehindFunctionsHost || host.ListenUrls.Any(url => !Listening.IsLoopback(url))))
         {
@@ -76,14 +97,6 @@ internal static class OptionsRules
         if (!backends.IsEmpty && backends.All(backend => !backend.Enabled))
         {
             binding.Warn("every backend is disabled (enabled: false)");
-        }
-
-        foreach (var backend in backends)
-        {
-            if (host.BehindFunctionsHost && backend.StreamIdleTimeout >= FunctionsPatience)
-            {
-                binding.Warn($"backend {backend.Name}: stream_idle_timeout should stay below the 240 s after which the Functions host cuts a silent connection");
-            }
         }
     }
 

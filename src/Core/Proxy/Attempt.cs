@@ -1,3 +1,4 @@
+using System.Buffers;
 using Roadbalancer.Health;
 using Roadbalancer.State;
 using Roadbalancer.Telemetry;
@@ -10,7 +11,7 @@ namespace Roadbalancer.Proxy;
 /// </summary>
 internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarder, JoinMode join) : IDisposable
 {
-    private readonly AttemptClock _clock = new(exchange);
+    private readonly AttemptClock _clock = forwarder.Clocks.Begin(exchange);
     private readonly long _sentAt = exchange.Time.GetTimestamp();
     private JoinMode _join = join;
     private HttpResponseMessage? _response;
@@ -73,7 +74,8 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         return await _answer.PrepareAsync();
     }
 
-    public ValueTask<AttemptOutcome> DeliverAsync() => _answer!.DeliverAsync();
+    public ValueTask<AttemptOutcome> DeliverAsync() =>
+        exchange.HasSpoken && _answer is not StreamAnswer ? new(Outcome(OutcomeKind.StreamMalformed, "not a stream")) : _answer!.DeliverAsync();
 
     /// <summary>Another attempt was faster.</summary>
     public void Supersede() => _clock.Supersede();
@@ -94,7 +96,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
     };
 
     /// <summary>What the backend gets; a request that cannot be put as a continuation becomes a replay.</summary>
-    private ReadOnlyMemory<byte> BodyFor()
+    private ReadOnlySequence<byte> BodyFor()
     {
         if (_join == JoinMode.Continue)
         {
@@ -123,10 +125,10 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
     private async ValueTask<UpstreamAnswer> BeginAnswerAsync(HttpResponseMessage response)
     {
         var source = await response.Content.ReadAsStreamAsync(_clock.Token);
-        var isStream = response.Content.Headers.ContentType?.MediaType is { } type && type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase);
-        if (!isStream)
+        var type = AnswerTypes.Of(response);
+        if (type != AnswerType.EventStream)
         {
-            return new WholeAnswer(exchange, Lease.Backend, response, _clock, _sentAt, source);
+            return new WholeAnswer(exchange, Lease.Backend, response, _clock, _sentAt, source) { IsJson = type == AnswerType.Json };
         }
 
         if (ContentCoding.Of(response) is { } coding)

@@ -50,15 +50,20 @@ internal sealed partial class AttemptLoop(
             }
         }
 
-        var (lease, refusal) = early is null ? await AcquireFirstAsync(exchange, plan) : new Acquisition(early, default);
+        var (lease, refusal) = early is null ? await exchange.WaitAsync(AcquireFirstAsync(exchange, plan)) : new Acquisition(early, default);
         while (lease is not null)
         {
             var (attempt, outcome) = await TryAsync(exchange, plan, lease);
             using (attempt)
             {
                 ending.Note(attempt, outcome);
+                if (ending.IsOver)
+                {
+                    break;
+                }
+
                 plan.Note(attempt.Lease.Index, outcome);
-                lease = ending.IsOver || !IsWorthAnother(exchange, outcome) ? null : await NextAsync(exchange, plan, attempt.Lease.Index, outcome);
+                lease = IsWorthAnother(exchange, outcome) ? await exchange.WaitAsync(NextAsync(exchange, plan, attempt.Lease.Index, outcome)) : null;
             }
         }
 
@@ -78,7 +83,7 @@ internal sealed partial class AttemptLoop(
 
         var ending = new Ending(exchange);
         using var attempt = Begin(exchange, Lease.ForProbe(exchange.Pool, 0), JoinMode.None);
-        var outcome = await attempt.OpenAsync(canGoElsewhere: false) ?? await attempt.DeliverAsync();
+        var outcome = await exchange.WaitAsync(attempt.OpenAsync(canGoElsewhere: false)) ?? await attempt.DeliverAsync();
         attempt.Record.Outcome = outcome;
         metrics.AttemptEnded(attempt.Lease, outcome);
         attempt.Span?.End(outcome, attempt.Record.Join);
@@ -138,7 +143,7 @@ internal sealed partial class AttemptLoop(
     /// <summary><c>X-Debug-Routing: 1</c>: each backend of the pool, those passed over with the reason in brackets.</summary>
     private async ValueTask ExplainAsync(Exchange exchange, RetryPlan plan)
     {
-        var obstacles = Eligibility.Explain(plan.Any(), await state.ReadAsync(exchange.Pool.Name, exchange.ClientLeft));
+        var obstacles = Eligibility.Explain(plan.Any(), await state.ReadVitalsAsync(exchange.Pool, exchange.ClientLeft));
         exchange.Http.Response.Headers["X-Routing-Candidates"] = string.Join(", ", exchange.Pool.Backends.Select((backend, index) =>
             obstacles[index] == Obstacle.None ? backend.Name : $"{backend.Name} ({Trail.SnakeCase(obstacles[index].ToString())})"));
         exchange.Http.Response.Headers["X-Routing-Strategy"] = exchange.Pool.Strategy.Name;
@@ -153,8 +158,8 @@ internal sealed partial class AttemptLoop(
         {
             var canGoElsewhere = exchange.Pool.Options.FallbackOnFailure && plan.HasOther(lease.Index);
             var opened = Hedging.AppliesTo(exchange) && join == JoinMode.None
-                ? await hedging.OpenAsync(exchange, plan, attempt, canGoElsewhere, Begin, Settle)
-                : new HedgedOpening(attempt, await attempt.OpenAsync(canGoElsewhere));
+                ? await exchange.WaitAsync(hedging.OpenAsync(exchange, plan, attempt, canGoElsewhere, Begin, Settle))
+                : new HedgedOpening(attempt, await exchange.WaitAsync(attempt.OpenAsync(canGoElsewhere)));
             attempt = opened.Attempt;
             var outcome = opened.Failure ?? await attempt.DeliverAsync();
             Settle(attempt, outcome);

@@ -1,9 +1,10 @@
+using System.Buffers;
 using System.Net;
 
 namespace Roadbalancer.Proxy;
 
 /// <summary>A request body on its way out. Counts writes under way, because a buffer still being written must not go back to its pool.</summary>
-internal sealed class BodyContent(Exchange exchange, ReadOnlyMemory<byte> body) : HttpContent
+internal sealed class BodyContent(Exchange exchange, ReadOnlySequence<byte> body) : HttpContent
 {
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
         SerializeToStreamAsync(stream, context, CancellationToken.None);
@@ -13,7 +14,10 @@ internal sealed class BodyContent(Exchange exchange, ReadOnlyMemory<byte> body) 
         exchange.BeginBodyWrite();
         try
         {
-            await stream.WriteAsync(body, cancellationToken);
+            foreach (var piece in body)
+            {
+                await stream.WriteAsync(piece, cancellationToken);
+            }
         }
         finally
         {

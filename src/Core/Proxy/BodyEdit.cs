@@ -16,15 +16,15 @@ internal static class BodyEdit
 {
     /// <summary>
     /// The body for <paramref name="backend"/>: its own name for the model, and for chat and text completions its defaults for
-    /// <c>max_tokens</c> and <c>temperature</c> where the request has none. The same memory when nothing changes.
+    /// <c>max_tokens</c> and <c>temperature</c> where the request has none. What does not change is the same memory.
     /// </summary>
     /// <param name="facts">What <see cref="RequestReader"/> found in this very body.</param>
     /// <param name="path">What follows <c>/v1/</c>, without a query.</param>
-    public static ReadOnlyMemory<byte> ForBackend(ReadOnlyMemory<byte> body, RequestFacts facts, Backend backend, ReadOnlySpan<char> path)
+    public static ReadOnlySequence<byte> ForBackend(ReadOnlyMemory<byte> body, RequestFacts facts, Backend backend, ReadOnlySpan<char> path)
     {
         if (facts.Format == BodyFormat.None)
         {
-            return body;
+            return new(body);
         }
 
         var splices = new SpliceList(facts);
@@ -41,7 +41,7 @@ internal static class BodyEdit
     /// continuation itself, or its own last message is the assistant's (two in a row are read differently by every chat template).
     /// </returns>
     /// <param name="partialAnswer">What the client already has, in UTF-8.</param>
-    public static ReadOnlyMemory<byte> ForContinuation(
+    public static ReadOnlySequence<byte> ForContinuation(
         ReadOnlyMemory<byte> body,
         RequestFacts facts,
         Backend backend,

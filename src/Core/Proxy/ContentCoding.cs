@@ -9,6 +9,11 @@ internal static class ContentCoding
     /// <summary>The answer's one coding; null for none. Several in a row are treated as one unknown coding.</summary>
     public static string? Of(HttpResponseMessage response)
     {
+        if (!response.Content.Headers.NonValidated.Contains("Content-Encoding"))
+        {
+            return null;
+        }
+
         var codings = response.Content.Headers.ContentEncoding;
         return codings.Count == 0 ? null
             : codings.Count > 1 ? string.Join(',', codings)

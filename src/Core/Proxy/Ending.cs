@@ -55,6 +55,10 @@ internal sealed class Ending(Exchange exchange)
         {
             await TruncateAsync();
         }
+        else if (exchange.HasSpoken)
+        {
+            await EndStreamAsync((_tooLong ?? _saved)?.ToError() ?? (_told is { } last ? ErrorFor(last) : ErrorFor(refusal)));
+        }
         else if ((_tooLong ?? _saved) is { } saved)
         {
             await saved.WriteAsync(exchange, _soonest);
@@ -80,11 +84,19 @@ internal sealed class Ending(Exchange exchange)
     {
         if (exchange.Stream.Started)
         {
-            var error = new ErrorAnswer(StatusCodes.Status502BadGateway, "server_error", _last is { } last ? Trail.NameOf(last.Kind) : "stream_broken",
-                "The answer broke off at the backend and could not be completed.");
-            await exchange.Http.Response.BodyWriter.WriteAsync(error.ToEvent(exchange.Shape, exchange.RequestId), exchange.ClientLeft);
+            await EndStreamAsync(new ErrorAnswer(StatusCodes.Status502BadGateway, "server_error", _last is { } last ? Trail.NameOf(last.Kind) : "stream_broken",
+                _last is { Kind: OutcomeKind.DeadlineReached }
+                    ? "The answer was not complete within the request's total time."
+                    : "The answer broke off at the backend and could not be completed."));
         }
 
+        throw new TruncatedAnswerException();
+    }
+
+    /// <exception cref="TruncatedAnswerException">Always: an event stream that ends in an error is cut, too.</exception>
+    private async Task EndStreamAsync(ErrorAnswer error)
+    {
+        await exchange.Http.Response.BodyWriter.WriteAsync(error.ToEvent(exchange.Shape, exchange.RequestId), exchange.ClientLeft);
         throw new TruncatedAnswerException();
     }
 

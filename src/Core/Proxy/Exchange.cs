@@ -56,7 +56,10 @@ internal sealed class Exchange(HttpContext http, Pool pool, TimeProvider time) :
     public bool IsRepeatable { get; init; } = true;
 
     /// <summary>When the request came, on <see cref="TimeProvider.GetTimestamp"/>.</summary>
-    public long StartedAt { get; } = time.GetTimestamp();
+    public long StartedAt { get; init; } = time.GetTimestamp();
+
+    /// <summary>Keeps the connection of a client that waits for a stream from falling silent; null for one that need not, or does not wait for a stream.</summary>
+    public KeepAlive? KeepAlive { get; init; }
 
     /// <summary>Attempts so far, the running one last.</summary>
     public List<AttemptRecord> Attempts { get; } = new(1);
@@ -67,19 +70,23 @@ internal sealed class Exchange(HttpContext http, Pool pool, TimeProvider time) :
     /// <summary><see cref="Stream"/> where there is one already.</summary>
     public ClientStream? Streamed => _stream;
 
-    /// <summary>Anything of an answer has gone to the client.</summary>
-    public bool HasStarted => Http.Response.HasStarted || _stream is { Started: true };
+    /// <summary>Anything of an answer has gone to the client; comments are nothing of it.</summary>
+    public bool HasStarted => _stream is { Started: true } || (Http.Response.HasStarted && !HasSpoken);
+
+    /// <summary>The client has been sent comments, so its answer is an event stream, with a status of 200, whatever comes.</summary>
+    public bool HasSpoken => KeepAlive is { HasSpoken: true };
 
     public CancellationToken ClientLeft => Http.RequestAborted;
 
     public TimeSpan Elapsed => Time.GetElapsedTime(StartedAt);
 
-    /// <summary>What is left of <c>total_timeout</c>; never negative.</summary>
+    /// <summary>What is left of <c>total_timeout</c>, or until the platform in front takes an answer's beginning for lost; never negative.</summary>
     public TimeSpan Remaining
     {
         get
         {
-            var left = Pool.Options.TotalTimeout - Elapsed;
+            var limit = KeepAlive is null && !Http.Response.HasStarted ? Audible(Pool.Options.TotalTimeout) : Pool.Options.TotalTimeout;
+            var left = limit - Elapsed;
             return left > TimeSpan.Zero ? left : TimeSpan.Zero;
         }
     }
@@ -90,6 +97,15 @@ internal sealed class Exchange(HttpContext http, Pool pool, TimeProvider time) :
     public void BeginBodyWrite() => Interlocked.Increment(ref _bodyWrites);
 
     public void EndBodyWrite() => Interlocked.Decrement(ref _bodyWrites);
+
+    /// <summary>As much of <paramref name="silence"/> as the platform in front puts up with.</summary>
+    public TimeSpan Audible(TimeSpan silence) => Pool.Options.LongestSilence is { } longest && longest < silence ? longest : silence;
+
+    /// <summary>Awaits what the client has to wait for. Nothing may be written to the client meanwhile.</summary>
+    public ValueTask<T> WaitAsync<T>(ValueTask<T> work) => KeepAlive is null || work.IsCompleted ? work : new(KeepAlive.WhileAsync(work.AsTask()));
+
+    /// <inheritdoc cref="WaitAsync{T}(ValueTask{T})"/>
+    public Task<T> WaitAsync<T>(Task<T> work) => KeepAlive is null || work.IsCompleted ? work : KeepAlive.WhileAsync(work);
 
     public void Dispose() => _stream?.Dispose();
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
@@ -10,10 +11,8 @@ using Roadbalancer.Telemetry;
 namespace Roadbalancer.Proxy;
 
 /// <summary>Sends requests to backends over one shared connection pool: no redirects, cookies, proxy or decompression; answers' headers first.</summary>
-internal sealed class Forwarder : IDisposable
+internal sealed class Forwarder(TimeProvider time) : IDisposable
 {
-    private static readonly HttpRequestOptionsKey<Backend> BackendKey = new("roadbalancer.backend");
-
     private readonly HttpMessageInvoker _upstream = new(
         new SocketsHttpHandler
         {
@@ -34,17 +33,20 @@ internal sealed class Forwarder : IDisposable
         },
         disposeHandler: true);
 
+    /// <summary>What times the attempts.</summary>
+    public AttemptClocks Clocks { get; } = new(time);
+
     /// <summary>
     /// Sends the exchange's request to <paramref name="backend"/>. Throws what <see cref="HttpMessageInvoker"/> throws; the caller turns that into an outcome.
     /// </summary>
     /// <param name="body">The body as this backend gets it.</param>
     /// <param name="span">What the backend's own trace continues; null leaves the client's <c>traceparent</c> as it came.</param>
     public Task<HttpResponseMessage> SendAsync(
-        Exchange exchange, Backend backend, ReadOnlyMemory<byte> body, AttemptSpan? span, CancellationToken cancellationToken)
+        Exchange exchange, Backend backend, ReadOnlySequence<byte> body, AttemptSpan? span, CancellationToken cancellationToken)
     {
         var from = exchange.Http.Request;
-        var message = new HttpRequestMessage(HttpMethod.Parse(from.Method), UriFor(exchange, backend)) { Version = HttpVersion.Version11 };
-        message.Options.Set(BackendKey, backend);
+        var uri = BackendRoute.Of(backend).UriFor(exchange.Path, exchange.Shape, from.QueryString.Value);
+        var message = new BackendRequest(HttpMethod.Parse(from.Method), uri, backend) { Version = HttpVersion.Version11 };
         if (body.Length > 0 || !(HttpMethods.IsGet(from.Method) || HttpMethods.IsHead(from.Method) || HttpMethods.IsDelete(from.Method)))
         {
             message.Content = new BodyContent(exchange, body);
@@ -58,8 +60,7 @@ internal sealed class Forwarder : IDisposable
     /// <summary>Sends a request of our own, a probe or a look at the models, with the backend's credentials.</summary>
     public Task<HttpResponseMessage> GetAsync(Backend backend, Uri uri, CancellationToken cancellationToken)
     {
-        var message = new HttpRequestMessage(HttpMethod.Get, uri) { Version = HttpVersion.Version11 };
-        message.Options.Set(BackendKey, backend);
+        var message = new BackendRequest(HttpMethod.Get, uri, backend) { Version = HttpVersion.Version11 };
         AddOwnHeaders(backend, message);
         return _upstream.SendAsync(message, cancellationToken);
     }
@@ -72,13 +73,10 @@ internal sealed class Forwarder : IDisposable
         return new Uri(root + path + query);
     }
 
-    public void Dispose() => _upstream.Dispose();
-
-    private static Uri UriFor(Exchange exchange, Backend backend)
+    public void Dispose()
     {
-        var text = new StringBuilder(160).Append(backend.BaseUrl.AbsoluteUri.AsSpan().TrimEnd('/')).Append('/').Append(exchange.Path);
-        var query = HeaderRules.StripQuery(exchange.Http.Request.QueryString.Value, backend.Query);
-        return new Uri(text.Append(query).ToString());
+        _upstream.Dispose();
+        Clocks.Dispose();
     }
 
     private static void CopyHeaders(Exchange exchange, Backend backend, HttpRequestMessage message)
@@ -88,7 +86,7 @@ internal sealed class Forwarder : IDisposable
         foreach (var (name, values) in from)
         {
             var passes = HeaderRules.PassesToBackend(name) || HeaderRules.CredentialPasses(name, backend, exchange.KeyName is not null);
-            if (passes && !(connection.Count > 0 && HeaderRules.IsNamedBy(connection, name)))
+            if (passes && !name.Equals(RequestIds.Header, StringComparison.OrdinalIgnoreCase) && !(connection.Count > 0 && HeaderRules.IsNamedBy(connection, name)))
             {
                 Add(message, name, values);
             }
@@ -96,16 +94,15 @@ internal sealed class Forwarder : IDisposable
 
         // A stream is read here event by event: asked for uncoded, so that no client waits for a coder's block to fill.
         Add(message, HeaderNames.AcceptEncoding, exchange.Facts.Stream ? "identity" : from.AcceptEncoding);
-        message.Headers.Remove("X-Request-Id");
-        message.Headers.TryAddWithoutValidation("X-Request-Id", exchange.RequestId);
+        message.Headers.TryAddWithoutValidation(RequestIds.Header, exchange.RequestId);
         AddOwnHeaders(backend, message);
     }
 
     private static void AddOwnHeaders(Backend backend, HttpRequestMessage message)
     {
-        if (backend is { ApiKey: { } key, Auth: BackendAuth.Bearer })
+        if (BackendRoute.Of(backend).Authorization is { } authorization)
         {
-            message.Headers.TryAddWithoutValidation(HeaderNames.Authorization, "Bearer " + key);
+            message.Headers.TryAddWithoutValidation(HeaderNames.Authorization, authorization);
         }
         else if (backend is { ApiKey: { } plainKey, Auth: BackendAuth.ApiKey })
         {
@@ -151,7 +148,7 @@ internal sealed class Forwarder : IDisposable
 
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
-        var limit = context.InitialRequestMessage.Options.TryGetValue(BackendKey, out var backend) ? backend.ConnectTimeout : Timeout.InfiniteTimeSpan;
+        var limit = context.InitialRequestMessage is BackendRequest request ? request.Backend.ConnectTimeout : Timeout.InfiniteTimeSpan;
         using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timer.CancelAfter(limit);
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

@@ -161,13 +161,14 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
     private async Task ForwardAsync(HttpContext http, string path, string requestId, ClientKey? key)
     {
         var pool = pools.Current;
+        var startedAt = time.GetTimestamp();
         var body = new PooledBytes();
         var isIdle = true;
         try
         {
-            if (await ReadBodyAsync(http.Request, pool.Options.MaxBodyBytes, body) is { } tooLarge)
+            if (await ReadBodyAsync(http.Request, pool.Options, startedAt, body) is { } refusal)
             {
-                await tooLarge.WriteAsync(http, requestId);
+                await refusal.WriteAsync(http, requestId);
                 return;
             }
 
@@ -179,6 +180,8 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
 
             using var exchange = new Exchange(http, pool, time)
             {
+                StartedAt = startedAt,
+                KeepAlive = facts.Stream && pool.Options.StreamKeepAlive is { } period && period > TimeSpan.Zero ? new KeepAlive(http, requestId, period, time) : null,
                 Path = path,
                 Body = body.Memory,
                 Facts = facts,
@@ -227,8 +230,10 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
     private static ulong AffinityOf(HttpRequest request, RequestFacts facts) =>
         request.Headers["X-Session-Id"] is { Count: > 0 } session ? AffinityHash.Of(System.Text.Encoding.UTF8.GetBytes(session.ToString())) : facts.AffinityKey;
 
-    private static async ValueTask<ErrorAnswer?> ReadBodyAsync(HttpRequest request, long limit, PooledBytes body)
+    /// <remarks>The server itself ends a read that brings next to nothing, so the total time need only be looked at between two reads.</remarks>
+    private async ValueTask<ErrorAnswer?> ReadBodyAsync(HttpRequest request, BalancerOptions options, long startedAt, PooledBytes body)
     {
+        var limit = options.MaxBodyBytes;
         var announced = request.ContentLength;
         if (request.Headers.ContentEncoding.Count > 0 && request.Headers.ContentEncoding.ToString() is { Length: > 0 } coding and not "identity")
         {
@@ -256,6 +261,11 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
             if (body.Length > limit)
             {
                 break;
+            }
+
+            if (time.GetElapsedTime(startedAt) > options.TotalTimeout)
+            {
+                return new ErrorAnswer(StatusCodes.Status408RequestTimeout, "invalid_request_error", "request_too_slow", "The request did not arrive within its total time.");
             }
         }
 

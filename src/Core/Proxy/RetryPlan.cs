@@ -14,7 +14,7 @@ internal sealed class RetryPlan(Exchange exchange, Chance chance)
     private static readonly TimeSpan FirstBackoff = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan LongestBackoff = TimeSpan.FromSeconds(5);
 
-    private readonly Dictionary<int, int> _attempts = [];
+    private Dictionary<int, int>? _attempts;
     private BackendSet _tried = exchange.Barred;
     private BackendSet _barred;
     private int _backoffs;
@@ -26,6 +26,7 @@ internal sealed class RetryPlan(Exchange exchange, Chance chance)
 
     public void Note(int index, in AttemptOutcome outcome)
     {
+        _attempts ??= [];
         _attempts[index] = _attempts.GetValueOrDefault(index) + 1;
         _tried.Add(index);
         var (next, _) = OutcomeTable.For(outcome.Kind);
@@ -91,7 +92,7 @@ internal sealed class RetryPlan(Exchange exchange, Chance chance)
     /// </summary>
     public TimeSpan? WaitBeforeAgain(int index, in AttemptOutcome outcome)
     {
-        var attempts = _attempts.GetValueOrDefault(index);
+        var attempts = _attempts?.GetValueOrDefault(index) ?? 0;
         var isSpent = attempts > 1 || outcome.Kind == OutcomeKind.ConnectFailed;
         if (_barred.Contains(index) || attempts > Options.RetryCount || (isSpent && HasOther(index)))
         {

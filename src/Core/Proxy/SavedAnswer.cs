@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Http.Headers;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 
@@ -55,6 +56,24 @@ internal sealed class SavedAnswer
         {
             await response.Body.WriteAsync(_body, exchange.ClientLeft);
         }
+    }
+
+    /// <summary>The same as an error of ours, for an answer whose head has gone out; null when its body does not have OpenAI's shape.</summary>
+    public ErrorAnswer? ToError()
+    {
+        try
+        {
+            using var json = JsonDocument.Parse(_body);
+            return json.RootElement.TryGetProperty("error", out var error) && error.TryGetProperty("message", out var message) && message.GetString() is { } text
+                ? new ErrorAnswer(Status, Text(error, "type") ?? "server_error", Text(error, "code") ?? "backend_error", text) { Param = Text(error, "param") }
+                : null;
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException)
+        {
+            return null;
+        }
+
+        static string? Text(JsonElement error, string name) => error.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
     }
 
     private void Keep(HttpHeadersNonValidated headers)

@@ -1,8 +1,9 @@
+using System.Buffers;
 using System.Text;
 
 namespace Roadbalancer.Proxy;
 
-/// <summary>The few places at which a body changes, applied in one copy.</summary>
+/// <summary>The few places at which a body changes, applied without copying what does not.</summary>
 internal ref struct SpliceList(RequestFacts facts)
 {
     private readonly RequestFacts _facts = facts;
@@ -44,8 +45,8 @@ internal ref struct SpliceList(RequestFacts facts)
         Replace(new ByteRange(_facts.InsertAt, 0), [.. _facts.Delimiter.In(body), .. part]);
     }
 
-    /// <summary>The changed copy; the same memory when there is nothing to change.</summary>
-    public readonly ReadOnlyMemory<byte> Apply(ReadOnlyMemory<byte> body)
+    /// <summary>What is sent: the pieces of <paramref name="body"/> that stay, over the same memory, and what comes between them.</summary>
+    public readonly ReadOnlySequence<byte> Apply(ReadOnlyMemory<byte> body)
     {
         var splices = _splices ?? [];
         if (_members is not null)
@@ -60,33 +61,31 @@ internal ref struct SpliceList(RequestFacts facts)
 
         if (splices.Count == 0)
         {
-            return body;
+            return new(body);
         }
 
         splices.Sort(static (a, b) => a.Range.Start.CompareTo(b.Range.Start));
-        var length = body.Length;
-        foreach (var (range, bytes) in splices)
+        var first = new Piece(body[..splices[0].Range.Start]);
+        var last = first;
+        for (var splice = 0; splice < splices.Count; splice++)
         {
-            length += bytes.Length - range.Length;
+            var (range, bytes) = splices[splice];
+            var until = splice + 1 < splices.Count ? splices[splice + 1].Range.Start : body.Length;
+            last = last.Then(bytes).Then(body[range.End..until]);
         }
 
-        var result = GC.AllocateUninitializedArray<byte>(length);
-        Copy(body.Span, splices, result);
-        return result;
+        return new(first, 0, last, last.Memory.Length);
     }
 
-    private static void Copy(ReadOnlySpan<byte> body, List<(ByteRange Range, byte[] Bytes)> splices, Span<byte> result)
+    private sealed class Piece : ReadOnlySequenceSegment<byte>
     {
-        var from = 0;
-        foreach (var (range, bytes) in splices)
-        {
-            body[from..range.Start].CopyTo(result);
-            result = result[(range.Start - from)..];
-            bytes.CopyTo(result);
-            result = result[bytes.Length..];
-            from = range.End;
-        }
+        public Piece(ReadOnlyMemory<byte> memory) => Memory = memory;
 
-        body[from..].CopyTo(result);
+        public Piece Then(ReadOnlyMemory<byte> memory)
+        {
+            var next = new Piece(memory) { RunningIndex = RunningIndex + Memory.Length };
+            Next = next;
+            return next;
+        }
     }
 }

@@ -50,6 +50,17 @@ internal readonly struct SseFrame
         }
     }
 
+    /// <summary>
+    /// Whether an event can end behind the first <paramref name="seen"/> bytes, in which none does: asked before <see cref="TryRead"/>, so that one
+    /// that comes in a thousand reads is not gone through a thousand times.
+    /// </summary>
+    public static bool CanEnd(ReadOnlySpan<byte> buffer, int seen)
+    {
+        // A blank line may have begun with the last two bytes that were seen.
+        var rest = buffer[Math.Max(0, seen - 2)..];
+        return seen == 0 || rest.IndexOf("\n\n"u8) >= 0 || rest.IndexOf("\n\r\n"u8) >= 0;
+    }
+
     /// <summary>All <c>data</c> lines of the event, joined by LF as the specification says. Copies: meant for the rare event with several.</summary>
     public static byte[] JoinData(ReadOnlySpan<byte> frame)
     {

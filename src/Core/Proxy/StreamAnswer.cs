@@ -125,8 +125,9 @@ internal sealed class StreamAnswer(
                 return Outcome(OutcomeKind.Succeeded);
             }
 
-            Clock.Arm(IsFinishing ? Grace : Backend.StreamIdleTimeout, OutcomeKind.StreamStalled);
-            var more = await ReadAsync();
+            Exchange.KeepAlive?.Heard();
+            Clock.Arm(IsFinishing ? Grace : LongestSilence, OutcomeKind.StreamStalled);
+            var more = await Exchange.WaitAsync(ReadAsync());
             if (Pass(client, more) is { } failure)
             {
                 await client.FlushAsync(Exchange.ClientLeft);
@@ -134,6 +135,8 @@ internal sealed class StreamAnswer(
             }
         }
     }
+
+    private TimeSpan LongestSilence => Exchange.KeepAlive is null ? Exchange.Audible(Backend.StreamIdleTimeout) : Backend.StreamIdleTimeout;
 
     private bool IsFinishing => _filter.IsComplete && Exchange.Shape != ApiShape.Other;
 

@@ -30,6 +30,7 @@ internal sealed partial class StreamFilter(ClientStream client, JoinMode join) :
     private bool _committed;
     private bool _opaque;
     private int _events;
+    private int _unfinished;
     private UInt128 _finished;
     private byte[] _id = [];
     private byte[] _created = [];
@@ -74,8 +75,15 @@ internal sealed partial class StreamFilter(ClientStream client, JoinMode join) :
     };
 
     /// <summary>Passes every whole event in <paramref name="input"/> on to <paramref name="output"/>; returns how many bytes are used up.</summary>
+    /// <param name="input">Begins with what the call before left over.</param>
     public int Pass(ReadOnlySpan<byte> input, IBufferWriter<byte> output)
     {
+        if (!SseFrame.CanEnd(input, _unfinished))
+        {
+            _unfinished = input.Length;
+            return 0;
+        }
+
         var used = 0;
         while (!HasError && !HasMismatch && !IsDone && SseFrame.TryRead(input[used..], out var frame))
         {
@@ -83,6 +91,7 @@ internal sealed partial class StreamFilter(ClientStream client, JoinMode join) :
             used += frame.Length;
         }
 
+        _unfinished = input.Length - used;
         return used;
     }
 

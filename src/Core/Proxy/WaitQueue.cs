@@ -129,7 +129,7 @@ internal sealed class WaitQueue(IBalancerState state, TimeProvider time, Balance
         : "\n-" + string.Join("\n-", request.Pool.Backends.Where((_, index) => request.Excluded.Contains(index)));
 
     private async ValueTask<Refusal> WhyAsync(AcquireRequest request, CancellationToken cancellationToken) =>
-        Refusal.Of(request, await state.ReadAsync(request.Pool.Name, cancellationToken));
+        Refusal.Of(request, await state.ReadVitalsAsync(request.Pool, cancellationToken));
 
     private bool IsOccupied(string lane)
     {

@@ -14,14 +14,19 @@ internal sealed class WholeAnswer(
 {
     private const int ReadSize = 16 * 1024;
 
+    /// <summary>Reads one answer after the other, each in one go.</summary>
+    [ThreadStatic]
+    private static AnswerReader? _reader;
+
     private readonly PooledBytes _body = new();
     private readonly string? _coding = ContentCoding.Of(response);
     private PooledBytes? _plain;
-    private AnswerReader? _facts;
+    private long? _inputTokens;
+    private long? _outputTokens;
     private bool _passesThrough;
 
-    private bool IsJson => Response.Content.Headers.ContentType?.MediaType is { } type
-        && (type.Equals("application/json", StringComparison.OrdinalIgnoreCase) || type.EndsWith("+json", StringComparison.OrdinalIgnoreCase));
+    /// <summary>The answer calls itself JSON, and is checked for being it.</summary>
+    public required bool IsJson { get; init; }
 
     private bool KeepsEncoding => _coding is null || ContentCoding.IsAccepted(Exchange.Http.Request, _coding);
 
@@ -88,15 +93,17 @@ internal sealed class WholeAnswer(
         }
 
         var plain = _plain ?? _body;
-        _facts = new AnswerReader();
-        _facts.Feed(plain.Span);
-        _facts.Complete();
-        if (!_facts.IsWellFormed)
+        var facts = _reader ??= new AnswerReader();
+        facts.Reset();
+        facts.Feed(plain.Span);
+        facts.Complete();
+        (_inputTokens, _outputTokens) = (facts.InputTokens, facts.OutputTokens);
+        if (!facts.IsWellFormed)
         {
             return Outcome(OutcomeKind.AnswerMalformed, "not well-formed JSON");
         }
 
-        if (_facts.HasError && Exchange.Shape != ApiShape.Responses && Exchange.Facts.Format == BodyFormat.Json)
+        if (facts.HasError && Exchange.Shape != ApiShape.Responses && Exchange.Facts.Format == BodyFormat.Json)
         {
             var kind = ErrorClassifier.ClassifyInBand(plain.Span, out var detail);
             return Outcome(kind, detail);
@@ -136,7 +143,7 @@ internal sealed class WholeAnswer(
     {
         var body = KeepsEncoding || _plain is null ? _body : _plain;
         WriteHead(IsBodyless ? null : body.Length, keepEncoding: body == _body);
-        var outcome = Outcome(OutcomeKind.Succeeded) with { InputTokens = _facts?.InputTokens, OutputTokens = _facts?.OutputTokens };
+        var outcome = Outcome(OutcomeKind.Succeeded) with { InputTokens = _inputTokens, OutputTokens = _outputTokens };
         if (body.Length > 0)
         {
             await Exchange.Http.Response.Body.WriteAsync(body.Memory, Exchange.ClientLeft);
@@ -164,7 +171,7 @@ internal sealed class WholeAnswer(
                 return Outcome(OutcomeKind.ClientLeft);
             }
 
-            Clock.Arm(Backend.StreamIdleTimeout, OutcomeKind.StreamStalled);
+            Clock.Arm(Exchange.Audible(Backend.StreamIdleTimeout), OutcomeKind.StreamStalled);
             var read = await upstream.ReadAsync(client.GetMemory(ReadSize), Clock.Token);
             if (read == 0)
             {

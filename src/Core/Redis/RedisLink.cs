@@ -10,6 +10,9 @@ namespace Roadbalancer.Redis;
 /// <remarks>What the client library needs to be told is here and nowhere else: see docs/adr/0002-redis-client.md.</remarks>
 internal sealed partial class RedisLink : IAsyncDisposable
 {
+    /// <summary>How the reason begins where a call was given up.</summary>
+    public const string TimedOut = "no answer within";
+
     private static readonly TimeSpan RetryPeriod = TimeSpan.FromSeconds(1);
 
     private readonly RedisAddress _address;
@@ -235,7 +238,7 @@ internal sealed partial class RedisLink : IAsyncDisposable
 
     private string? ReasonOf(Exception exception) => exception switch
     {
-        TimeoutException => $"no answer within {_timeout.TotalMilliseconds:0} ms",
+        TimeoutException => $"{TimedOut} {_timeout.TotalMilliseconds:0} ms",
         RedisServerException => Shorten(exception.Message),
         RedisException => "the connection is lost",
         OperationCanceledException or ObjectDisposedException => "stopped",

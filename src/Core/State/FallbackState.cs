@@ -8,7 +8,7 @@ namespace Roadbalancer.State;
 
 /// <summary>
 /// The shared store while it serves, this process's memory while it does not; alone knows that Redis can fail. Memory takes over at the
-/// first call that fails, with the last that was known, and serves that very request. What is counted meanwhile is brought in afterwards.
+/// first call that fails, or the third in a row that takes too long, with the last that was known, and serves that very request. What is counted meanwhile is brought in afterwards.
 /// </summary>
 /// <remarks>
 /// An outcome is counted once: of a lease of the shared store, it is kept and sent when Redis answers; of a lease of memory, it is added up and
@@ -21,6 +21,9 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
 
     /// <summary>How often a Redis that does not serve is tried.</summary>
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Calls in a row without an answer in time after which memory takes over. Any other failure is none of time, and one is enough.</summary>
+    private const int MostTimeouts = 3;
 
     private readonly RedisState _shared;
     private readonly InMemoryState _memory;
@@ -36,6 +39,7 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
     private volatile bool _fallen = true;
     private volatile bool _hasReturned;
     private bool _hasServed;
+    private volatile int _timeouts;
 
     /// <param name="shared">Used while it answers.</param>
     /// <param name="memory">Used while it does not.</param>
@@ -64,11 +68,13 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
         {
             try
             {
-                return await _shared.AcquireAsync(request, cancellationToken);
+                var lease = await _shared.AcquireAsync(request, cancellationToken);
+                _timeouts = 0;
+                return lease;
             }
             catch (SharedStateException exception)
             {
-                Fall(exception.Message);
+                Fail(exception);
             }
         }
 
@@ -90,11 +96,12 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
         try
         {
             await _shared.SettleAsync(settled, outcome);
+            _timeouts = 0;
         }
         catch (SharedStateException exception)
         {
             // The shared store keeps the outcome and sends it when it can; memory learns of it without counting a place.
-            Fall(exception.Message);
+            Fail(exception);
             _memory.Apply(lease, outcome, holdsPlace: false);
         }
     }
@@ -109,11 +116,28 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
             }
             catch (SharedStateException exception)
             {
-                Fall(exception.Message);
+                Fail(exception);
             }
         }
 
         return await _memory.ReadAsync(pool, cancellationToken);
+    }
+
+    public async ValueTask<PoolSnapshot> ReadVitalsAsync(Pool pool, CancellationToken cancellationToken)
+    {
+        if (!_fallen)
+        {
+            try
+            {
+                return await _shared.ReadVitalsAsync(pool, cancellationToken);
+            }
+            catch (SharedStateException exception)
+            {
+                Fail(exception);
+            }
+        }
+
+        return await _memory.ReadVitalsAsync(pool, cancellationToken);
     }
 
     /// <summary>One try to decide together with the others again, or one renewal of what is known of them.</summary>
@@ -125,7 +149,14 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
             if (!_fallen)
             {
                 await _shared.PrepareAsync(pool);
+                if (_shared.IsBehind && await _shared.CatchUpAsync(pool) is { } fault)
+                {
+                    Fall(fault);
+                    return;
+                }
+
                 await RememberAsync(pool);
+                _timeouts = 0;
             }
             else if (await _shared.CatchUpAsync(pool) is null)
             {
@@ -134,7 +165,7 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
         }
         catch (SharedStateException exception)
         {
-            Fall(exception.Message);
+            Fail(exception);
         }
     }
 
@@ -216,93 +247,5 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
         var adopted = new Lease(lease.Pool, lease.Index, _shared.ReserveLeaseId(), epoch: -1, isTrial: false) { Model = lease.Model, IsShared = true };
         _shared.Adopt(adopted);
         return adopted;
-    }
-
-    private void Fall(string reason)
-    {
-        lock (_lock)
-        {
-            if (_fallen)
-            {
-                return;
-            }
-
-            var inFlight = new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase);
-            foreach (var lease in _shared.HeldLeases)
-            {
-                inFlight[lease.Backend.Name] = inFlight.GetValueOrDefault(lease.Backend.Name) + 1;
-            }
-
-            var (snapshot, aheadMs) = _known ?? (new PoolSnapshot(_pools.Current.Name, 0, []), 0);
-            _memory.Seed(_pools.Current, snapshot, aheadMs, inFlight);
-            _fallen = true;
-            _hasReturned = false;
-            _metrics.StateServedFromMemory(true);
-        }
-
-        LogFallen(reason);
-    }
-
-    private async ValueTask ReturnAsync(Pool pool)
-    {
-        var standing = await _memory.ReadAsync(pool.Name, CancellationToken.None);
-        lock (_lock)
-        {
-            foreach (var lease in _local.Where(pair => pair.Value is null).Select(pair => pair.Key).ToList())
-            {
-                _local[lease] = Adopt(lease);
-            }
-
-            if (_counted.Count > 0 || _hasServed)
-            {
-                _unmerged.Enqueue(new CountedAlone(pool, _shared.ReserveLeaseId(), _counted, _memory.Clock, standing));
-                _counted = new(StringComparer.OrdinalIgnoreCase);
-            }
-
-            _fallen = false;
-        }
-
-        // Then the leases that memory had granted take their places.
-        if (await MergeAsync() is { } fault || (fault = await _shared.CatchUpAsync(pool)) is not null)
-        {
-            Fall(fault);
-            return;
-        }
-
-        await RememberAsync(pool);
-        lock (_lock)
-        {
-            if (_fallen)
-            {
-                return;
-            }
-
-            _hasServed = true;
-            _metrics.StateServedFromMemory(false);
-            _hasReturned = true;
-        }
-
-        LogShared();
-    }
-
-    private async ValueTask<string?> MergeAsync()
-    {
-        while (_unmerged.TryPeek(out var alone))
-        {
-            if (await _shared.MergeAsync(alone) is { } fault)
-            {
-                return fault;
-            }
-
-            _unmerged.Dequeue();
-        }
-
-        return null;
-    }
-
-    private async ValueTask RememberAsync(Pool pool)
-    {
-        var snapshot = await _shared.ReadAsync(pool.Name, CancellationToken.None);
-        _known = (snapshot, _memory.Clock - snapshot.NowMs);
     }
 }

@@ -16,6 +16,11 @@ internal sealed partial class InMemoryState
         public Vitals Vitals { get; } = vitals;
 
         public BackendTotals Totals { get; } = totals;
+
+        /// <summary>How many of the requests in flight are other instances', as they last reported them.</summary>
+        public int Elsewhere { get; set; }
+
+        public int Here => Vitals.InFlight - Elsewhere;
     }
 
     /// <summary>A backend as a search through the pool meets it: what is fixed beside what changes.</summary>
@@ -79,6 +84,27 @@ internal sealed partial class InMemoryState
         public IEnumerable<BackendSnapshot> Counters() =>
             _entries.Values.Select(entry => new BackendSnapshot(entry.Name, entry.Vitals.Copy(), entry.Totals.Copy()))
                 .Concat(_gone.Select(pair => new BackendSnapshot(pair.Key, new Vitals(), pair.Value.Copy())));
+
+        /// <summary>The newest pool seen; null before the first.</summary>
+        public Pool? Newest => _newest?.Pool;
+
+        /// <summary>What is kept of a backend; null when nothing is.</summary>
+        public Entry? Find(string name) => _entries.GetValueOrDefault(name);
+
+        /// <summary>This instance's own requests in flight, each place in the newest pool that has it.</summary>
+        public List<KeyValuePair<(Pool Pool, int Index), int>> Here()
+        {
+            var here = new List<KeyValuePair<(Pool, int), int>>();
+            foreach (var entry in _entries.Values)
+            {
+                if (entry.Here > 0 && new[] { _newest, _older }.FirstOrDefault(view => view?.Pool.IndexOf(entry.Name) >= 0) is { } view)
+                {
+                    here.Add(new((view.Pool, view.Pool.IndexOf(entry.Name)), entry.Here));
+                }
+            }
+
+            return here;
+        }
 
         /// <summary>Forgets a backend that left the configuration with its last request, but for what was counted.</summary>
         public void DropIfGone(Entry entry)

@@ -1,3 +1,4 @@
+using Roadbalancer.Backends;
 using Roadbalancer.Health;
 using Roadbalancer.Proxy;
 using Roadbalancer.Strategies;
@@ -70,22 +71,35 @@ internal sealed partial class InMemoryState : IBalancerState
         }
     }
 
+    public ValueTask<PoolSnapshot> ReadVitalsAsync(Pool pool, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            var view = BooksNeedsLock(pool.Name).ViewOf(pool);
+            return new(new PoolSnapshot(pool.Name, NowMs(), [.. view.Entries.Select(entry => new BackendSnapshot(entry.Name, entry.Vitals.Copy()))]));
+        }
+    }
+
     /// <summary>Settles an outcome, whoever granted its lease.</summary>
     /// <param name="lease">Returned already.</param>
     /// <param name="outcome">How it ended.</param>
     /// <param name="holdsPlace">Whether this store counts it as in flight.</param>
-    private void Settle(Lease lease, AttemptOutcome outcome, bool holdsPlace)
+    /// <returns>The roll that stretched a cooldown.</returns>
+    private double Settle(Lease lease, AttemptOutcome outcome, bool holdsPlace)
     {
         StateChange change;
+        var roll = _chance.NextDouble();
         lock (_lock)
         {
-            change = SettleNeedsLock(lease, outcome, holdsPlace);
+            change = SettleNeedsLock(lease, outcome, holdsPlace, roll);
         }
 
         if (change.Kinds != Transitions.None)
         {
             Changed?.Invoke(change);
         }
+
+        return roll;
     }
 
     private long NowMs() => _startedAtUnixMs + (long)_time.GetElapsedTime(_startedAt).TotalMilliseconds;
@@ -100,7 +114,7 @@ internal sealed partial class InMemoryState : IBalancerState
         return books;
     }
 
-    private StateChange SettleNeedsLock(Lease lease, in AttemptOutcome outcome, bool holdsPlace)
+    private StateChange SettleNeedsLock(Lease lease, in AttemptOutcome outcome, bool holdsPlace, double roll)
     {
         var books = BooksNeedsLock(lease.Pool.Name);
         var nowMs = NowMs();
@@ -121,7 +135,7 @@ internal sealed partial class InMemoryState : IBalancerState
             entry.Totals.RecordError(outcome, _time.GetUtcNow().ToUnixTimeMilliseconds());
         }
 
-        var kinds = Circuit.Settle(vitals, lease, outcome, lease.Pool.Options, nowMs, _chance.NextDouble());
+        var kinds = Circuit.Settle(vitals, lease, outcome, lease.Pool.Options, nowMs, roll);
         books.DropIfGone(entry);
         return kinds == Transitions.None ? default : new StateChange(
             lease.Pool.Name,

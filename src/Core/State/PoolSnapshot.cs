@@ -36,4 +36,13 @@ internal sealed record PoolSnapshot(string Pool, long NowMs, ImmutableArray<Back
 }
 
 /// <summary>One backend in a <see cref="PoolSnapshot"/>; copies, never the store's own.</summary>
-internal sealed record BackendSnapshot(string Name, Vitals Vitals, BackendTotals Totals);
+internal sealed record BackendSnapshot(string Name, Vitals Vitals, BackendTotals Totals)
+{
+    private static readonly BackendTotals NotRead = new();
+
+    /// <summary>Without what was counted; nobody may write to those totals.</summary>
+    public BackendSnapshot(string name, Vitals vitals)
+        : this(name, vitals, NotRead)
+    {
+    }
+}

@@ -10,7 +10,8 @@ namespace Roadbalancer.State;
 /// </summary>
 /// <remarks>
 /// Without Redis, or while it does not answer, a change is in force here alone and is put to the others when Redis serves; where two
-/// instances changed the pool apart, the newer version wins. Changes begun before the ledger's were known are joined with those. A store that lost its version is given it again by whoever holds it.
+/// instances changed the pool apart, the newer version wins, and of two with one version the document that is the greater, byte by byte.
+/// Changes begun before the ledger's were known are joined with those. A store that lost its version is given it again by whoever holds it.
 /// </remarks>
 internal sealed partial class PoolSync : BackgroundService
 {
@@ -78,7 +79,10 @@ internal sealed partial class PoolSync : BackgroundService
         await _changing.WaitAsync(cancellationToken);
         try
         {
-            Apply(PoolEdits.Join(kept, _pools.Edits).Rooted());
+            var mine = _pools.Edits;
+            Apply(kept.Version > 0 && kept.Version == mine.Version && kept.ToJson() != mine.ToJson()
+                ? mine with { Version = mine.Version + 1 }
+                : PoolEdits.Join(kept, mine).Rooted());
             _isRooted |= kept.Version > 0 || _shared is null;
         }
         finally
@@ -150,7 +154,13 @@ internal sealed partial class PoolSync : BackgroundService
                 return true;
             }
 
-            var wanted = changed with { Version = known.Version + 1, Origin = known.Version == 0 && !_isRooted ? NewOrigin() : known.Origin, Joined = known.Joined };
+            var wanted = changed with
+            {
+                // By the clock, so that what a process that is no more had put on the way is older than what is changed after it.
+                Version = Math.Max(known.Version + 1, _time.GetUtcNow().ToUnixTimeMilliseconds()),
+                Origin = known.Version == 0 && !_isRooted ? NewOrigin() : known.Origin,
+                Joined = known.Joined,
+            };
             if (_shared is null)
             {
                 Apply(wanted);
@@ -179,9 +189,16 @@ internal sealed partial class PoolSync : BackgroundService
     /// <summary>Brings the store and this instance to the same edits, given what the store has.</summary>
     private async Task LevelAsync(PoolEdits inForce)
     {
-        var wanted = PoolEdits.Join(_pools.Edits, inForce);
-        if (wanted.Version > inForce.Version)
+        var mine = _pools.Edits;
+        if (inForce.Version == mine.Version && inForce.ToJson() != mine.ToJson())
         {
+            LogApart(mine.Version, PoolEdits.IsAhead(inForce, mine) ? "elsewhere" : "here");
+        }
+
+        var wanted = PoolEdits.Join(mine, inForce);
+        if (PoolEdits.IsAhead(wanted, inForce))
+        {
+            // Should it meet a greater one that was written meanwhile, whoever wrote that finds out by the message and writes it again.
             wanted = await _shared!.DefineAsync(_pools.Current.Name, inForce.Version, wanted);
         }
 
@@ -193,7 +210,7 @@ internal sealed partial class PoolSync : BackgroundService
 
     private void Apply(PoolEdits edits)
     {
-        if (edits.Version > _pools.Edits.Version)
+        if (PoolEdits.IsAhead(edits, _pools.Edits))
         {
             var pool = _pools.Edit(edits);
             LogApplied(edits.Version, pool.Backends.Length, pool.Strategy.Name);

@@ -53,11 +53,10 @@ internal sealed partial class RedisState
         return new SharedBase(records, durable);
     }
 
-    /// <summary>Puts <paramref name="records"/> there, where none that knows more is.</summary>
+    /// <summary>Puts <paramref name="records"/> there, where none that knows more is. Hours and days stay where a record has none.</summary>
     /// <param name="pool">The pool's name.</param>
-    /// <param name="withHistory">Whether hours and days go with them; without, those that are there stay.</param>
     /// <exception cref="SharedStateException">Redis did not answer; it may be there all the same.</exception>
-    public async ValueTask KeepBaseAsync(string pool, IReadOnlyDictionary<string, BackendRecord> records, long durableVersion, bool withHistory)
+    public async ValueTask KeepBaseAsync(string pool, IReadOnlyDictionary<string, BackendRecord> records, long durableVersion)
     {
         var values = new List<RedisValue> { durableVersion.ToString(CultureInfo.InvariantCulture) };
         foreach (var (name, record) in records)
@@ -65,7 +64,7 @@ internal sealed partial class RedisState
             values.Add(name.ToLowerInvariant());
             values.Add(record.Totals.Requests.ToString(CultureInfo.InvariantCulture));
             values.Add((record with { History = HourLog.Empty }).ToJson());
-            values.Add(withHistory ? record.History.ToString() : "");
+            values.Add(record.History.IsEmpty ? "" : record.History.ToString());
         }
 
         if ((await _link.EvaluateAsync(StateScripts.BaseKeep, BaseKeysOf(pool), [.. values])).Fault is { } fault)

@@ -10,8 +10,8 @@ namespace Roadbalancer.State;
 /// <content>Leases while they last, and what Redis has not answered yet.</content>
 internal sealed partial class RedisState
 {
-    /// <summary>How long a lease outlives its instance.</summary>
-    private const double LeaseMs = 30_000;
+    /// <summary>How long a lease outlives its instance. Another finds it expired at its next call or renewal: within 30 s the counts are right.</summary>
+    private const double LeaseMs = 25_000;
 
     /// <summary>How many leases one call renews: the server does nothing else meanwhile.</summary>
     private const int RenewedAtOnce = 200;
@@ -28,11 +28,11 @@ internal sealed partial class RedisState
 
     private readonly record struct Held(Lease Lease, double Birth);
 
-    /// <param name="Birth">The store's number when the lease was taken: in a store that began anew since, there is no lease to give back.</param>
-    private sealed record Settlement(Lease Lease, AttemptOutcome Outcome, double Birth, double JitterRoll);
-
     /// <summary>Leases taken from the store and not yet given back, for whoever has to go on without it.</summary>
     public IEnumerable<Lease> HeldLeases => _held.Values.Select(held => held.Lease);
+
+    /// <summary>True while something was sent or is to be sent that was not answered.</summary>
+    public bool IsBehind => !_unsettled.IsEmpty || !_doubtful.IsEmpty;
 
     /// <summary>Outcomes that wait for Redis.</summary>
     public int Unsettled => _unsettled.Count;
@@ -124,14 +124,13 @@ internal sealed partial class RedisState
 
     private async ValueTask<string?> SendUnsettledAsync()
     {
-        while (_unsettled.TryPeek(out var settlement))
+        while (TakeAlike(_unsettled) is { Count: > 0 } alike)
         {
-            if (await SendAsync(settlement) is { } fault)
+            if (await SendAsync(alike) is { } fault)
             {
+                alike.ForEach(_unsettled.Enqueue);
                 return fault;
             }
-
-            _unsettled.TryDequeue(out _);
         }
 
         return null;

@@ -112,6 +112,28 @@ internal sealed partial class RedisState : IBalancerState, IAsyncDisposable
         return reply.Fault is { } fault ? throw new SharedStateException(fault) : SharedRecords.Decode(pool, reply.Parts, _newest);
     }
 
+    public async ValueTask<PoolSnapshot> ReadVitalsAsync(Pool pool, CancellationToken cancellationToken)
+    {
+        for (var tries = 0; tries < MostTries; tries++)
+        {
+            var view = await ViewAsync(pool);
+            var reply = await _link.EvaluateAsync(StateScripts.Read, KeysOf(pool.Name).Choice, [SharedView.Pack(Clock())]);
+            if (reply.Fault is { } fault)
+            {
+                throw new SharedStateException(fault);
+            }
+
+            if (SharedRecords.DecodeVitals(view, reply.Parts) is { } snapshot)
+            {
+                return snapshot;
+            }
+
+            _views.Remove(pool);
+        }
+
+        throw new SharedStateException("the slots keep changing");
+    }
+
     /// <summary>Makes <paramref name="pool"/> known to the store before a request has to wait for it.</summary>
     public async ValueTask PrepareAsync(Pool pool) => await ViewAsync(pool);
 
@@ -145,82 +167,6 @@ internal sealed partial class RedisState : IBalancerState, IAsyncDisposable
 
     /// <summary>Clients choose model names, so that one is not remembered beyond reason.</summary>
     private static string Shortened(string? model) => model is { Length: <= LongestModel } ? model : "";
-
-    /// <summary>Sends an outcome; one that is not answered is kept for <see cref="CatchUpAsync"/>.</summary>
-    public async ValueTask SettleAsync(Lease lease, AttemptOutcome outcome)
-    {
-        _held.TryRemove(lease.Id, out var held);
-        var settlement = new Settlement(lease, outcome, held.Birth, _chance.NextDouble());
-        if (await SendAsync(settlement) is { } fault)
-        {
-            Keep(settlement);
-            throw new SharedStateException(fault);
-        }
-    }
-
-    private async ValueTask<string?> SendAsync(Settlement settlement)
-    {
-        var (lease, outcome) = (settlement.Lease, settlement.Outcome);
-        for (var tries = 0; tries < MostTries; tries++)
-        {
-            SharedView view;
-            try
-            {
-                view = await ViewAsync(lease.Pool);
-            }
-            catch (SharedStateException exception)
-            {
-                return exception.Message;
-            }
-
-            var blame = OutcomeTable.For(outcome.Kind).Blame;
-            var succeeded = outcome.Kind == OutcomeKind.Succeeded;
-            var firstMs = outcome.FirstTokenMs ?? -1;
-            var words = blame is Blame.None or Blame.Praise ? "" : Words(outcome);
-            var reply = await _link.EvaluateAsync(StateScripts.Release, KeysOf(lease.Pool.Name).Settling,
-            [
-                SharedView.Pack(
-                    Clock(), view.Generation, lease.Id, view.Slots[lease.Index], lease.Epoch, lease.IsTrial ? 1 : 0,
-                    settlement.Birth != view.Birth ? 1 : 0, LeaseMs,
-                    (int)outcome.Kind, (int)blame, outcome.Kind == OutcomeKind.Overloaded ? 1 : 0, outcome.DurationMs, firstMs,
-                    outcome.RetryAfter is { } after ? Math.Max(0, Math.Floor(after.TotalMilliseconds)) : -1, settlement.JitterRoll,
-                    outcome.InputTokens ?? 0, outcome.OutputTokens ?? 0,
-                    succeeded ? Histogram.BucketOf(outcome.DurationMs) : -1, Math.Floor(Math.Max(0, outcome.DurationMs) * 1000),
-                    firstMs >= 0 ? Histogram.BucketOf(firstMs) : -1, Math.Floor(Math.Max(0, firstMs) * 1000)),
-                view.Settings,
-                Shortened(lease.Model),
-                words.Length > LongestError ? words[..LongestError] : words,
-            ]);
-            if (reply.Fault is not null)
-            {
-                return reply.Fault;
-            }
-
-            var told = reply.Bytes;
-            See(lease.Pool.Name, ReadDouble(told, 26));
-            if (BinaryPrimitives.ReadUInt16LittleEndian(told) == 1)
-            {
-                Tell(lease, outcome, (Transitions)(int)ReadDouble(told, 2), ReadDouble(told, 10), ReadDouble(told, 18));
-                return null;
-            }
-
-            _views.Remove(lease.Pool);
-        }
-
-        return "the slots keep changing";
-    }
-
-    private static string Words(in AttemptOutcome outcome) => outcome.Detail is { } detail ? $"{outcome.Kind}: {detail}" : outcome.Kind.ToString();
-
-    private void Tell(Lease lease, in AttemptOutcome outcome, Transitions kinds, double openForMs, double parkedForMs)
-    {
-        if (kinds != Transitions.None)
-        {
-            Changed?.Invoke(new StateChange(
-                lease.Pool.Name, lease.Backend.Name, kinds, Words(outcome), kinds.HasFlag(Transitions.ModelAbsent) ? lease.Model : null,
-                TimeSpan.FromMilliseconds(openForMs), TimeSpan.FromMilliseconds(parkedForMs)));
-        }
-    }
 
     private ValueTask<SharedView> ViewAsync(Pool pool)
     {

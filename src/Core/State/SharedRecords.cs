@@ -19,10 +19,10 @@ internal static class SharedRecords
     public static PoolSnapshot Decode(string name, RedisResult[] parts, Pool? order)
     {
         var nowMs = (long)BinaryPrimitives.ReadDoubleLittleEndian((byte[])parts[0]!);
-        byte[] board = (byte[])parts[1]!, cards = (byte[])parts[2]!, totals = (byte[])parts[4]!;
-        var notes = Pairs(parts[3]);
+        byte[] board = (byte[])parts[1]!, cards = (byte[])parts[2]!, totals = (byte[])parts[5]!;
+        var notes = Pairs(parts[4]);
         var slots = new Dictionary<string, int>(StringComparer.OrdinalIgnoreCase);
-        foreach (var (key, slot) in Pairs(parts[5]))
+        foreach (var (key, slot) in Pairs(parts[6]))
         {
             slots[key] = int.Parse(System.Text.Encoding.ASCII.GetString(slot), CultureInfo.InvariantCulture);
         }
@@ -58,6 +58,29 @@ internal static class SharedRecords
             key,
             VitalsOf(board, capacity, cards, slot, notes.GetValueOrDefault($"m{slot}")),
             TotalsOf(totals, slot, notes.GetValueOrDefault($"e{slot}")));
+    }
+
+    /// <summary>The backends of <paramref name="view"/> in its pool's order, without what was counted of them; null when its slots are out of date.</summary>
+    public static PoolSnapshot? DecodeVitals(SharedView view, ReadOnlySpan<RedisResult> parts)
+    {
+        var nowMs = (long)BinaryPrimitives.ReadDoubleLittleEndian((byte[])parts[0]!);
+        byte[] board = (byte[])parts[1]!, cards = (byte[])parts[2]!;
+        if (board.Length < Header || BinaryPrimitives.ReadDoubleLittleEndian(board.AsSpan(8)) != view.Generation)
+        {
+            return null;
+        }
+
+        var absent = Pairs(parts[3]);
+        var capacity = (int)BinaryPrimitives.ReadDoubleLittleEndian(board.AsSpan(16));
+        var backends = new BackendSnapshot[view.Slots.Length];
+        for (var index = 0; index < backends.Length; index++)
+        {
+            var slot = view.Slots[index];
+            var models = absent.Count == 0 ? null : absent.GetValueOrDefault($"m{slot}");
+            backends[index] = new BackendSnapshot(view.Pool.Backends[index].Name, VitalsOf(board, capacity, cards, slot, models));
+        }
+
+        return new PoolSnapshot(view.Pool.Name, nowMs, [.. backends]) { Birth = (long)view.Birth };
     }
 
     private static int InFlight(byte[] board, int slot) => (int)BinaryPrimitives.ReadUInt32LittleEndian(board.AsSpan(Header + (4 * slot)));

@@ -1,4 +1,8 @@
 namespace Roadbalancer.State;
 
 /// <summary>The shared store did not do what it was asked. <see cref="RedisState"/> alone throws it and <see cref="FallbackState"/> alone catches it.</summary>
-internal sealed class SharedStateException(string reason) : Exception(reason);
+internal sealed class SharedStateException(string reason) : Exception(reason)
+{
+    /// <summary>It may do so yet: the call's time was over.</summary>
+    public bool IsTimeout => Message.StartsWith(Redis.RedisLink.TimedOut, StringComparison.Ordinal);
+}

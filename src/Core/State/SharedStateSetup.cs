@@ -32,23 +32,37 @@ internal static class SharedStateSetup
         });
         services.AddSingleton(provider => new RedisState(
             provider.GetRequiredService<RedisLink>(), options.RedisKeyPrefix, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<Chance>()));
-        services.AddSingleton<FallbackState>();
         services.AddSingleton(provider => new ProbeTurn(provider.GetRequiredService<RedisState>()));
-        services.AddSingleton<IBalancerState>(provider => provider.GetRequiredService<FallbackState>());
-        services.AddHostedService(provider => provider.GetRequiredService<FallbackState>());
+        if (options.Consistency == Consistency.Relaxed)
+        {
+            services.AddSingleton<RelaxedState>();
+            services.AddSingleton<IBalancerState>(provider => provider.GetRequiredService<RelaxedState>());
+            services.AddHostedService(provider => provider.GetRequiredService<RelaxedState>());
+        }
+        else
+        {
+            services.AddSingleton<FallbackState>();
+            services.AddSingleton<IBalancerState>(provider => provider.GetRequiredService<FallbackState>());
+            services.AddHostedService(provider => provider.GetRequiredService<FallbackState>());
+        }
+
         services.AddHostedService(provider => provider.GetRequiredService<PoolSync>());
     }
 
     /// <summary>Has <paramref name="listener"/> told of every change of a backend's standing, whichever store decides.</summary>
     public static void ReportChanges(this IServiceProvider services, Action<StateChange> listener)
     {
-        if (services.GetService<FallbackState>() is { } fallback)
+        switch (services.GetRequiredService<IBalancerState>())
         {
-            fallback.Changed += listener;
-        }
-        else
-        {
-            services.GetRequiredService<InMemoryState>().Changed += listener;
+            case FallbackState fallback:
+                fallback.Changed += listener;
+                break;
+            case RelaxedState relaxed:
+                relaxed.Changed += listener;
+                break;
+            case InMemoryState memory:
+                memory.Changed += listener;
+                break;
         }
     }
 

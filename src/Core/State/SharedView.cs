@@ -29,6 +29,8 @@ internal sealed class SharedView
         SlotBytes = PackWords(slots);
     }
 
+    public Pool Pool => _pool;
+
     public double Generation { get; }
 
     public double Birth { get; }

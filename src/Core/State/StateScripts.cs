@@ -6,9 +6,9 @@ namespace Roadbalancer.State;
 /// <summary>The scripts of <see cref="RedisState"/>, composed from the files in <c>Lua/</c>.</summary>
 internal static class StateScripts
 {
-    public static readonly RedisScript Release = RedisScript.Compose("common", "release");
+    public static readonly RedisScript Release = RedisScript.Compose("common", "vitals", "release");
     public static readonly RedisScript Enroll = RedisScript.Compose("common", "enroll");
-    public static readonly RedisScript Read = RedisScript.Compose("common", "read");
+    public static readonly RedisScript Read = RedisScript.Compose("common", "vitals", "read");
     public static readonly RedisScript Renew = RedisScript.Compose("common", "renew");
     public static readonly RedisScript Cancel = RedisScript.Compose("common", "cancel");
     public static readonly RedisScript Merge = RedisScript.Compose("common", "merge");

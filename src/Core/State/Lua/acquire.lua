@@ -77,7 +77,9 @@ local start = 1
 for group = 1, g do
   local last, candidates, count, slow, slowCount = groups[group], {}, 0, nil, 0
   for position = start, last do
-    local found = obstacle(position, false)
+    local slot = slots[position] + 1
+    local found = now >= quiet[slot] and (inFlight[slot] < limits[position] and 0 or 1) or nil
+    if not found then found = obstacle(position, false) end
     if found == 0 then
       count = count + 1
       candidates[count] = position

@@ -2,8 +2,9 @@
 -- KEYS[1] board   what every choice reads, one string: a header of 8 doubles, then columns, one number a slot:
 --                 in flight (4 bytes), quiet, balance, epoch, failure load, its time, latency, its time (8 bytes each)
 -- KEYS[2] cards   what only a change reads, one string: a row of 112 bytes a slot
--- KEYS[3] leases  sorted by expiry: "slot:id"; "~slot:id" remembers an expired one, "=id" one settled without its lease, "" keeps the key alive
--- KEYS[4] notes   a hash: "e<slot>" the last error's words, "m<slot>" absent models with their times
+-- KEYS[3] leases  sorted by expiry: "slot:id", or "#id" for all of an instance that reports its load; "~…" remembers an expired one,
+--                 "=id" one settled without its lease, "" keeps the key alive
+-- KEYS[4] notes   a hash: "e<slot>" the last error's words, "m<slot>" absent models with their times, "i<id>" what an instance reported last
 -- KEYS[5] totals  one string of counters, 1,384 bytes a slot
 -- KEYS[6] names   a hash: lower-case backend name to slot
 -- KEYS[7] changes a hash: "v" version, "d" document of what was changed at run time
@@ -15,14 +16,21 @@ local FADE_MS = 10000
 
 local unpack_, pack_ = struct.unpack, struct.pack
 local board, capacity, generation, version, nextExpiry, turn, birth, digest
-local now
+local most, now
 
-local function readBoard(given)
-  board = given or redis.call('GET', KEYS[1])
-  if not board then return false end
+local function readHead()
+  if not board or #board < HEADER then return false end
   local spare
   birth, generation, capacity, version, digest, nextExpiry, spare, turn = unpack_('<dddddddd', board)
-  return #board == HEADER + capacity * (4 + 8 * COLUMNS)
+  local size = HEADER + capacity * (4 + 8 * COLUMNS)
+  return #board == (most and math.min(most, size) or size)
+end
+
+-- All of it, or, where a script needs few cells, its first bytes: the whole of a small board, the head of a large one.
+local function readBoard(upTo)
+  most = upTo or most
+  board = most and redis.call('GETRANGE', KEYS[1], 0, most - 1) or not most and redis.call('GET', KEYS[1])
+  return readHead()
 end
 
 -- The clock is the server's; a test hands in its own.
@@ -35,9 +43,13 @@ end
 -- Offsets count from 0.
 local function cell(column, slot) return HEADER + 4 * capacity + 8 * (capacity * column + slot) end
 local function column(which) return { unpack_('<' .. string.rep('d', capacity), board, cell(which, 0) + 1) } end
-local function get(which, slot) return (unpack_('<d', board, cell(which, slot) + 1)) end
+local function bytesAt(at, count)
+  if at + count <= #board then return string.sub(board, at + 1, at + count) end
+  return redis.call('GETRANGE', KEYS[1], at, at + count - 1)
+end
+local function get(which, slot) return (unpack_('<d', bytesAt(cell(which, slot), 8))) end
 local function set(which, slot, value) redis.call('SETRANGE', KEYS[1], cell(which, slot), pack_('<d', value)) end
-local function inFlightOf(slot) return (unpack_('<I4', board, HEADER + 4 * slot + 1)) end
+local function inFlightOf(slot) return (unpack_('<I4', bytesAt(HEADER + 4 * slot, 4))) end
 local function setInFlight(slot, count) redis.call('SETRANGE', KEYS[1], HEADER + 4 * slot, pack_('<I4', math.max(0, count))) end
 
 local function fade(value, at)
@@ -81,10 +93,20 @@ local function sweep(leaseMs)
   for i = 1, #dead do
     local member = dead[i]
     redis.call('ZREM', KEYS[3], member)
-    local slot = tonumber(string.match(member, '^(%d+):'))
+    local slot, holder = tonumber(string.match(member, '^(%d+):')), string.match(member, '#(%d+)$')
     if slot then
       redis.call('ZADD', KEYS[3], now + 3600000, '~' .. member)
       freed[slot] = (freed[slot] or 0) + 1
+    elseif holder and string.sub(member, 1, 1) == '~' then
+      redis.call('HDEL', KEYS[4], 'i' .. holder)
+    elseif holder then
+      local reported = redis.call('HGET', KEYS[4], 'i' .. holder) or ''
+      for at = 9, #reported, 6 do
+        local held, count = unpack_('<I2I4', reported, at)
+        freed[held] = (freed[held] or 0) + count
+      end
+      redis.call('HSET', KEYS[4], 'i' .. holder, string.sub(reported, 1, 8))
+      redis.call('ZADD', KEYS[3], now + 3600000, '~' .. member)
     end
   end
   for slot, count in pairs(freed) do

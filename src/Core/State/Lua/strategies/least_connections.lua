@@ -4,7 +4,8 @@ pick = function(candidates, n)
   local load, best, ties = {}, 1, 1
   for i = 1, n do
     local slot = slots[candidates[i]] + 1
-    load[i] = inFlight[slot] + fade(failureLoad[slot], failureAt[slot])
+    load[i] = inFlight[slot]
+    if failureLoad[slot] ~= 0 then load[i] = load[i] + fade(failureLoad[slot], failureAt[slot]) end
     if i > 1 then
       local mine, others = load[i] * weights[candidates[best]], load[best] * weights[candidates[i]]
       if mine < others then best, ties = i, 1 elseif mine == others then ties = ties + 1 end
