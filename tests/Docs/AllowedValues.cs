@@ -18,7 +18,8 @@ internal static partial class AllowedValues
         var complaint = Impossible.Select(node => Complaint(key, node, apply)).FirstOrDefault(text => text is not null)
             ?? throw new InvalidOperationException($"{key} complains of nothing.");
         var text = Rule().Match(complaint) is { Success: true } rule ? rule.Groups[1].Value : complaint;
-        return Short(text, isList: Complaint(key, SettingNode.List([SettingNode.Scalar("a"), SettingNode.Scalar("b")]), apply) is null);
+        return Short(text, isList: Complaint(key, SettingNode.List([SettingNode.Scalar("a"), SettingNode.Scalar("b")]), apply) is null,
+            isMap: Complaint(key, SettingNode.Map([KeyValuePair.Create("a", SettingNode.Scalar("b"))]), apply) is null);
     }
 
     private static string? Complaint(string key, SettingNode node, Action<SettingReader> apply)
@@ -28,7 +29,7 @@ internal static partial class AllowedValues
         return binding.Errors.FirstOrDefault()?.Problem;
     }
 
-    private static string Short(string text, bool isList)
+    private static string Short(string text, bool isList, bool isMap)
     {
         if (text.StartsWith("one of ", StringComparison.Ordinal))
         {
@@ -38,7 +39,7 @@ internal static partial class AllowedValues
         text = Number().Replace(text, "$1");
         text = Word().Replace(text, "text of $1");
         text = text.Replace(" (seconds)", " s", StringComparison.Ordinal).Replace("above 0 to 1", "above 0, to 1", StringComparison.Ordinal);
-        return isList ? "list, or text with commas" : text;
+        return isList ? isMap ? "list, map, or text with commas" : "list, or text with commas" : text;
     }
 
     [GeneratedRegex("^must be (?:an? )?(.*)$")]

@@ -55,7 +55,7 @@ internal sealed partial class ConfigurationPage : IDisposable
     {
         var property = _docstrings.Property(row.Key, typeof(BalancerOptions), typeof(HostOptions), typeof(OptionsDraft), typeof(Backend));
         var variables = new[] { row.VariableA, row.VariableB, row.Variable }.OfType<string>();
-        var values = row.Key == "api_keys" || row.Key == "admin_keys" ? "list, map or text with commas"
+        var values = row.Key == "api_keys" || row.Key == "admin_keys" ? "list, map, or text with commas"
             : AllowedValues.Of(row.Key, reader => row.Apply(new OptionsDraft(), reader));
         var own = BackendTable.Keys.Contains(row.Key) ? " Each backend may have its own." : "";
         return $"| {Codes(row.Synonyms.Prepend(row.Key))} | {Codes(variables)} | {values} | {Default(row.Key, property)} | {_docstrings.Meaning(property)}{own} |\n";
@@ -102,15 +102,15 @@ internal sealed partial class ConfigurationPage : IDisposable
             : new OptionsDraft();
         return property.GetValue(from) switch
         {
-            null => "",
+            null => "–",
             bool flag => flag ? "`true`" : "`false`",
             ContinuationForm => "`false`",
             TimeSpan time => string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds:0.###}"),
             Enum word => $"`{word.ToString().ToLowerInvariant()}`",
-            string { Length: 0 } => "",
+            string { Length: 0 } => "–",
             string text => $"`{(Path.IsPathRooted(text) ? Path.GetRelativePath(setup.Folder, text) : text)}`",
             IFormattable number => number.ToString(null, CultureInfo.InvariantCulture),
-            IEnumerable many when !many.Cast<object>().Any() => "",
+            IEnumerable many when !many.Cast<object>().Any() => "–",
             var value => throw new InvalidOperationException($"The default {value} of {property.Name} has no form yet."),
         };
     }

@@ -80,7 +80,7 @@ internal sealed partial class Docstrings
     private static partial Regex Sentences();
 
     /// <summary>«Key …», «Default …», «0 to 100, default 2.».</summary>
-    [GeneratedRegex(@"^(?:Keys? `|Default |(?:Above )?[−\d][\d,.]*,? to .*default )")]
+    [GeneratedRegex(@"^(?:Keys? `|Default (?!for )|(?:Above )?[−\d][\d,.]*,? to .*default )")]
     private static partial Regex Technical();
 
     [GeneratedRegex(@"^default \S+$")]

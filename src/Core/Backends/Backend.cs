@@ -86,7 +86,7 @@ internal sealed record Backend
     /// <summary>What a probe asks for, relative to the base URL (or to the host, when it begins with <c>/</c>). Key <c>health_path</c>, default <c>models</c>.</summary>
     public string HealthPath { get; init; } = "models";
 
-    /// <summary>Whether, and by which of the two, the backend can be asked to continue a half-finished answer (<c>stream_recovery: continue</c>); only one can be true. Keys <c>continue_final_message</c> and <c>prefix</c>.</summary>
+    /// <summary>Whether the backend can go on with a half-finished answer (<c>stream_recovery: continue</c>), as vLLM does it or as DeepSeek and Mistral do; one of them can be true. Keys <c>continue_final_message</c> and <c>prefix</c>.</summary>
     public ContinuationForm Continuation { get; init; }
 
     /// <summary>Longest wait for an answer: its headers, and the whole of an answer that is not a stream. Key <c>timeout</c>, seconds, default 60, or 30 in family B.</summary>

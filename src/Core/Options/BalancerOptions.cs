@@ -45,7 +45,7 @@ internal enum StreamRecovery
 /// <summary>Everything a user configures, validated and with defaults filled in. Built by the loader, never by hand in production code.</summary>
 internal sealed record BalancerOptions
 {
-    /// <summary>Which backend gets the next request; a name or alias of the strategy table. Keys <c>strategy</c>, <c>LLM_STRATEGY</c>, <c>LOAD_BALANCE_STRATEGY</c>. Default <c>round_robin</c>.</summary>
+    /// <summary>How the backend for a request is chosen among those that can take it. Keys <c>strategy</c>, <c>LLM_STRATEGY</c>, <c>LOAD_BALANCE_STRATEGY</c>. Default <c>round_robin</c>.</summary>
     public string Strategy { get; init; } = "round_robin";
 
     /// <summary>Single or balanced; follows from the backends and <c>LOAD_BALANCE_ENABLED</c>.</summary>
