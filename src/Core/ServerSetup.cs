@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Roadbalancer.Admin;
 using Roadbalancer.Backends;
 using Roadbalancer.Health;
@@ -74,6 +75,9 @@ internal static class ServerSetup
             services.AddHostedService<HealthChecks>();
         }
 
+        // The host would begin an activity and a log scope for every request, and carry them through every continuation, for lines that are never written.
+        services.Configure<LoggerFilterOptions>(static logging =>
+            logging.Rules.Add(new LoggerFilterRule(null, "Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None, null)));
         services.Configure<SocketTransportOptions>(static sockets =>
         {
             sockets.UnsafePreferInlineScheduling = true;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using Roadbalancer.Health;
 using Roadbalancer.State;
 using Roadbalancer.Telemetry;
@@ -34,7 +35,8 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
 
     /// <summary>Null when an answer is ready to be delivered, else why there is none.</summary>
     /// <param name="canGoElsewhere">Another backend could take over, so that a slow first token is worth giving up on.</param>
-    public async Task<AttemptOutcome?> OpenAsync(bool canGoElsewhere)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<AttemptOutcome?> OpenAsync(bool canGoElsewhere)
     {
         var backend = Lease.Backend;
         var body = BodyFor();
@@ -47,7 +49,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
                 return await ReadErrorAsync(_response);
             }
 
-            _answer = await BeginAnswerAsync(_response);
+            _answer = BeginAnswer(_response);
             if (_answer is StreamAnswer)
             {
                 ArmFirstToken(canGoElsewhere, headers: false);
@@ -122,9 +124,10 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         _clock.Arm(left > TimeSpan.Zero ? left : TimeSpan.Zero, headers ? OutcomeKind.TimedOut : OutcomeKind.FirstTokenTimedOut);
     }
 
-    private async ValueTask<UpstreamAnswer> BeginAnswerAsync(HttpResponseMessage response)
+    private UpstreamAnswer BeginAnswer(HttpResponseMessage response)
     {
-        var source = await response.Content.ReadAsStreamAsync(_clock.Token);
+        // Only the headers have been read so far: this hands out the stream and waits for nothing.
+        var source = response.Content.ReadAsStream(_clock.Token);
         var type = AnswerTypes.Of(response);
         if (type != AnswerType.EventStream)
         {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Roadbalancer.Backends;
 using Roadbalancer.Keys;
@@ -17,7 +18,8 @@ internal sealed partial class AttemptLoop(
 {
     /// <summary>Answers the exchange's client.</summary>
     /// <exception cref="TruncatedAnswerException">The answer had begun and could not be completed; the client has been told.</exception>
-    public async Task RunAsync(Exchange exchange)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask RunAsync(Exchange exchange)
     {
         budget.BeginRequest();
         try
@@ -30,7 +32,8 @@ internal sealed partial class AttemptLoop(
         }
     }
 
-    private async Task AnswerAsync(Exchange exchange)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask AnswerAsync(Exchange exchange)
     {
         var plan = new RetryPlan(exchange, chance);
         var ending = new Ending(exchange);
@@ -73,7 +76,7 @@ internal sealed partial class AttemptLoop(
 
     /// <summary>One backend, no balancing: straight on, without selection, retries or counting.</summary>
     /// <exception cref="TruncatedAnswerException">The answer had begun and could not be completed; the client has been told.</exception>
-    public async Task RunDirectAsync(Exchange exchange)
+    public async ValueTask RunDirectAsync(Exchange exchange)
     {
         if (exchange.Admission is { } admission && await admission.ReserveAsync() is { } refused)
         {
@@ -150,7 +153,8 @@ internal sealed partial class AttemptLoop(
     }
 
     /// <summary>One attempt from its lease to its settled outcome; where hedging is on, the better of two.</summary>
-    private async Task<(Attempt Attempt, AttemptOutcome Outcome)> TryAsync(Exchange exchange, RetryPlan plan, Lease lease)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<(Attempt Attempt, AttemptOutcome Outcome)> TryAsync(Exchange exchange, RetryPlan plan, Lease lease)
     {
         var join = JoinFor(exchange, plan, lease.Backend);
         var attempt = Begin(exchange, lease, join);

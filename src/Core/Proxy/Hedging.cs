@@ -29,7 +29,7 @@ internal sealed class Hedging(IBalancerState state, TimeProvider time, BalancerM
         Func<Exchange, Lease, JoinMode, Attempt> begin, Action<Attempt, AttemptOutcome> settle)
     {
         _budget.CountRequest();
-        var opening = first.OpenAsync(canGoElsewhere);
+        var opening = first.OpenAsync(canGoElsewhere).AsTask();
         (Attempt Attempt, Task<AttemptOutcome?> Opening)? second = null;
         try
         {
@@ -40,7 +40,7 @@ internal sealed class Hedging(IBalancerState state, TimeProvider time, BalancerM
 
             metrics.Hedged();
             var rival = begin(exchange, lease, JoinMode.None);
-            second = (rival, rival.OpenAsync(canGoElsewhere));
+            second = (rival, rival.OpenAsync(canGoElsewhere).AsTask());
             return await RaceAsync(plan, (first, opening), second.Value, settle);
         }
         catch

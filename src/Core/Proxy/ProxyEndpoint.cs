@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Roadbalancer.Backends;
@@ -64,7 +65,9 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
     }
 
     private static string PathOf(HttpRequest request) =>
-        request.Path.ToUriComponent() is var path && path.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase) ? path[Prefix.Length..] : "";
+        request.Path.ToUriComponent() is var path && path.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase)
+            ? path.AsSpan(Prefix.Length) is RequestReader.ChatPath ? RequestReader.ChatPath : path[Prefix.Length..]
+            : "";
 
     /// <summary>
     /// The server has resolved dot segments once; one that was escaped twice, or hides behind an escaped slash, would be resolved after us, and
@@ -95,9 +98,20 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
             : [];
 
     private static bool IsRepeatable(string method, string path) =>
-        HttpMethods.IsGet(method) || HttpMethods.IsHead(method)
-        || !Array.Exists(Unrepeatable, route => path.StartsWith(route, StringComparison.OrdinalIgnoreCase)
-            && (path.Length == route.Length || path[route.Length] == '/'));
+        HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || !IsUnrepeatable(path);
+
+    private static bool IsUnrepeatable(string path)
+    {
+        foreach (var route in Unrepeatable)
+        {
+            if (path.StartsWith(route, StringComparison.OrdinalIgnoreCase) && (path.Length == route.Length || path[route.Length] == '/'))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 
     private static Task WriteBadRequestAsync(HttpContext http, string requestId, BadHttpRequestException exception)
     {
@@ -158,7 +172,8 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
         return size;
     }
 
-    private async Task ForwardAsync(HttpContext http, string path, string requestId, ClientKey? key)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask ForwardAsync(HttpContext http, string path, string requestId, ClientKey? key)
     {
         var pool = pools.Current;
         var startedAt = time.GetTimestamp();
