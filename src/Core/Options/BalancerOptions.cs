@@ -122,7 +122,7 @@ internal sealed record BalancerOptions
 
     /// <summary>
     /// While a client that asked for a stream has to wait, it gets a comment after each such time, at first with a status of 200: what fails later is told by
-    /// an error event. 0 is off. Key <c>stream_keep_alive</c>, seconds; default 30 behind the Functions host, else 0.
+    /// an error event. 0 or null is off. Key <c>stream_keep_alive</c>, seconds; default 30 behind the Functions host, else 0.
     /// </summary>
     public TimeSpan? StreamKeepAlive { get; init; }
 
