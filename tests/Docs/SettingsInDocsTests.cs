@@ -70,6 +70,12 @@ public sealed partial class SettingsInDocsTests
             : $"endpoints: [{{url: 'http://a', {setting.Key}: {setting.Value}}}]")));
     }
 
+    [Theory]
+    [InlineData("cooldwn: 3", "cooldwn: unknown key")]
+    [InlineData("strategy: fastest", "must be one of")]
+    [InlineData("endpoints: [{url: 'http://a', wieght: 2}]", "wieght: unknown key")]
+    public void Problems_OfAMistake_NameIt(string yaml, string told) => Assert.Contains(told, Problems(yaml), StringComparison.Ordinal);
+
     [Fact]
     public void Strategies_EachOfTheProgram_HasItsSection()
     {
