@@ -30,7 +30,11 @@ public sealed class LocalSettingsTests
         var defaults = new BalancerOptions { StreamKeepAlive = TimeSpan.FromSeconds(30), LongestSilence = result.Options.LongestSilence };
         Assert.Equal(defaults, result.Options with
         {
-            Backends = defaults.Backends, Redis = null, BehindFunctionsHost = false, BackendDefaults = defaults.BackendDefaults, AllowedBackendHosts = defaults.AllowedBackendHosts,
+            Backends = defaults.Backends,
+            Redis = null,
+            BehindFunctionsHost = false,
+            BackendDefaults = defaults.BackendDefaults,
+            AllowedBackendHosts = defaults.AllowedBackendHosts,
         });
     }
 
