@@ -85,7 +85,7 @@ export function sampled(range, field, nowMs) {
   return { times, stepMs: step, fromMs: Math.max(from, begin), toMs, byName };
 }
 
-/** The same from GET /history, all fields of it: asked once, then kept for a minute. */
+/** The same from GET /history, all fields of it: asked once, then kept for a minute. Hours are kept as sums, so of times there are means. */
 export async function remembered(range) {
   const kept = remembered.kept ??= new Map();
   const known = kept.get(range);
@@ -96,7 +96,7 @@ export async function remembered(range) {
   const { spanMs, stepMs } = RANGES[range];
   const toMs = Date.now() + store.skewMs;
   const { data } = await call("GET", `history?from=${Math.floor((toMs - spanMs) / 1000)}&to=${Math.ceil(toMs / 1000)}&step=${stepMs / 1000}`);
-  const page = { step: data.step * 1000, fromMs: Date.parse(data.from), toMs: Date.parse(data.to), backends: data.backends, transitions: data.transitions };
+  const page = { step: data.step * 1000, fromMs: Date.parse(data.from), toMs: Date.parse(data.to), backends: data.backends };
   kept.set(range, { at: performance.now(), page });
   return page;
 }
@@ -104,7 +104,7 @@ export async function remembered(range) {
 export function fromHistory(page, field) {
   const begin = Math.floor(page.fromMs / page.step) * page.step;
   const times = Array.from({ length: Math.ceil((page.toMs - begin) / page.step) }, (_, index) => begin + index * page.step);
-  const [what, which] = field.split("_");
+  const [what] = field.split("_");
   const byName = new Map();
   for (const { name, points } of page.backends) {
     const values = Array(times.length).fill(what === "requests" || what === "failures" ? 0 : null);
@@ -113,8 +113,8 @@ export function fromHistory(page, field) {
       const seconds = Math.min(page.step, page.toMs - times[index]) / 1000;
       values[index] = what === "requests" ? point.total_requests / seconds
         : what === "failures" ? point.failed_requests / seconds
-        : what === "first" ? (point.time_to_first_token.count > 0 ? point.time_to_first_token[which] : null)
-        : point.successful_requests > 0 ? point.percentiles[which] : null;
+        : what === "first" ? (point.time_to_first_token.count > 0 ? point.time_to_first_token.mean : null)
+        : point.successful_requests > 0 ? point.average_response_time : null;
     }
 
     byName.set(name, values);

@@ -1,6 +1,5 @@
 // Who gets how much over time, and how fast the answers are.
 
-import { ApiError } from "./api.js";
 import { chart } from "./chart.js";
 import { byId, choice, el, keyed, setText } from "./dom.js";
 import { duration, perSecond } from "./format.js";
@@ -46,7 +45,7 @@ export async function showCharts() {
   }
 
   if (isLive) {
-    show(field => sampled(range, field, Date.parse(store.status.time)), trafficTotals());
+    show(field => sampled(range, field, Date.parse(store.status.time)), trafficTotals(), percentile);
     return;
   }
 
@@ -59,13 +58,14 @@ export async function showCharts() {
     const page = await remembered(asked);
     if (asked === range) {
       const totals = new Map(page.backends.map(one => [one.name, one.points.reduce((sum, point) => sum + point.total_requests, 0)]));
-      show(field => fromHistory(page, field), totals);
+      show(field => fromHistory(page, field), totals, "mean");
+      setText(note(), "Times of hours and days are means: percentiles are kept for what is live.");
     }
   } catch (error) {
     if (asked === range) {
       // Said once; asked again when the range is chosen again.
       failed = asked;
-      setText(note(), error instanceof ApiError && error.code === "history_unavailable" ? "Nothing keeps history here; what came since this page was opened is under 5 and 30 min." : error.message);
+      setText(note(), error.message);
       const empty = { times: [], stepMs: 1, fromMs: now() - RANGES[asked].spanMs, toMs: now(), series: [] };
       Object.values(draws).forEach(draw => draw(empty, "No history."));
     }
@@ -74,7 +74,7 @@ export async function showCharts() {
 
 const note = () => byId("traffic").querySelector(".note");
 
-function show(read, totals) {
+function show(read, totals, measure) {
   setText(note(), "");
   const top = leaders(totals);
   const rates = read("requests");
@@ -86,7 +86,7 @@ function show(read, totals) {
     const times = read(`${what}_${percentile}`);
     const series = top.filter(one => times.byName.has(one.name)).map(one => ({ ...one, values: times.byName.get(one.name) }));
     const latest = series.map(one => [one.name, one.values.findLast(value => value !== null)]).filter(([, value]) => value !== undefined);
-    draws[id]({ ...times, series }, `${percentile}: ${latest.map(([name, value]) => `${name} ${duration(value)}`).join(", ") || "nothing known yet"}.`);
+    draws[id]({ ...times, series }, `${measure}: ${latest.map(([name, value]) => `${name} ${duration(value)}`).join(", ") || "nothing known yet"}.`);
   }
 }
 
