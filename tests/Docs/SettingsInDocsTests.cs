@@ -15,6 +15,7 @@ public sealed partial class SettingsInDocsTests
         ["ROADBALANCER_COOLDWN"] = "a mistake that is shown on purpose",
         ["ROADBALANCER_WRITE_DOCS"] = "read by ConfigurationPageTests",
         ["ROADBALANCER_URL"] = "read by the command line program",
+        ["ROADBALANCER_CLIENT_KEY"] = "read by the command line program",
         ["ROADBALANCER_ADMIN_KEY"] = "read by the command line program",
     };
 

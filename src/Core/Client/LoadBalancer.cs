@@ -235,6 +235,6 @@ public sealed partial class LoadBalancer : IDisposable, IAsyncDisposable
         return Configured.Load(document, Configured.References(), nameof(endpoints), out warnings);
     }
 
-    [LoggerMessage(7000, LogLevel.Warning, "{Warning}")]
+    [LoggerMessage(1010, LogLevel.Warning, "{Warning}")]
     private static partial void LogWarning(ILogger logger, string warning);
 }
