@@ -102,7 +102,9 @@ internal sealed class RedisKeyBooks : IKeyBooks, IAsyncDisposable
     {
         foreach (var holds in _held.GroupBy(pair => pair.Value))
         {
-            await _link.EvaluateAsync(Renew, [holds.Key[1]], [SharedView.Pack(Clock(), HoldMs), .. holds.Select(pair => (RedisValue)pair.Key)]);
+            // What was given back while another key's were sent must not be held anew.
+            await _link.EvaluateAsync(
+                Renew, [holds.Key[1]], [SharedView.Pack(Clock(), HoldMs), .. holds.Where(pair => _held.ContainsKey(pair.Key)).Select(pair => (RedisValue)pair.Key)]);
         }
     }
 
