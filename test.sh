@@ -18,8 +18,10 @@ need() { # need COMMAND PACKAGE: a Debian package, unless its command is there
 need node nodejs
 need npm npm
 need curl curl
+need script bsdutils
 need redis-server redis-server
 need promtool prometheus
+need chromium chromium
 if ! cmp -s tests/node/package-lock.json tests/node/node_modules/.installed-lock.json; then
   echo "installing the npm packages of tests/node"
   npm ci --prefix tests/node --no-audit --no-fund --silent

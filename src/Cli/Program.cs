@@ -1,2 +1,4 @@
-await Console.Error.WriteLineAsync("roadbalancer: the command line is not built yet; steer the balancer by its configuration file.");
-return 2;
+using Roadbalancer.Cli;
+using Roadbalancer.Cli.Display;
+
+return await CommandTree.RunAsync(args, Terminal.OfProcess(), TimeProvider.System);

@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Roadbalancer.Admin;
+using Roadbalancer.Admin.Dashboard;
 using Roadbalancer.Backends;
 using Roadbalancer.Health;
 using Roadbalancer.Ledger;
@@ -50,7 +51,7 @@ internal static class ServerSetup
         services.AddMetrics();
         services.AddSingleton(new PoolSource(options));
         services.AddBalancerState(options);
-        services.AddLifetimeTotals();
+        services.AddLifetimeTotals(options);
         services.AddClientKeys(options);
         services.AddSingleton<Forwarder>();
         services.AddSingleton<WaitQueue>();
@@ -102,7 +103,7 @@ internal static class ServerSetup
         });
     }
 
-    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c>, <c>/stats</c>, <c>/metrics</c> and the management API; anything else is a clear 404.</summary>
+    /// <summary>Maps <c>/v1/…</c>, <c>/health</c>, <c>/ready</c>, <c>/stats</c>, <c>/metrics</c>, the management API and the dashboard; anything else is a clear 404.</summary>
     public static void MapRoadbalancer(this WebApplication app)
     {
         var proxy = app.Services.GetRequiredService<ProxyEndpoint>();
@@ -111,17 +112,27 @@ internal static class ServerSetup
         var health = app.Services.GetRequiredService<HealthEndpoint>();
         var stats = app.Services.GetRequiredService<StatsEndpoint>();
         var metrics = app.Services.GetRequiredService<MetricsEndpoint>();
+        var rehydration = app.Services.GetService<Rehydration>();
         app.Run(http => http.Request.Path.Value switch
         {
+            var path when rehydration is { Over.IsCompleted: false } && path!.StartsWith("/v1/", StringComparison.OrdinalIgnoreCase) => ServeAfterAsync(rehydration, proxy, http),
             var path when path!.StartsWith("/v1/", StringComparison.OrdinalIgnoreCase) => proxy.HandleAsync(http),
             "/health" => HealthEndpoint.HealthAsync(http),
             "/ready" => health.ReadyAsync(http),
             "/stats" => stats.HandleAsync(http),
             "/metrics" => metrics.HandleAsync(http),
             var path when AdminEndpoint.Serves(path!) => app.Services.GetRequiredService<AdminEndpoint>().HandleAsync(http),
+            var path when DashboardEndpoint.Serves(path!) => app.Services.GetRequiredService<DashboardEndpoint>().HandleAsync(http),
             var path => new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url",
                 $"Unknown request URL: {http.Request.Method} {path}. The OpenAI-compatible API is at /v1.").WriteAsync(http, RequestIds.For(http)),
         });
+    }
+
+    /// <summary>The first requests wait for what is in force beyond the configuration.</summary>
+    private static async Task ServeAfterAsync(Rehydration rehydration, ProxyEndpoint proxy, HttpContext http)
+    {
+        await rehydration.Over;
+        await proxy.HandleAsync(http);
     }
 
     /// <summary>Lets the log hear of every change of a backend's condition.</summary>

@@ -1,4 +1,5 @@
 using Roadbalancer.Tests.Options;
+using Roadbalancer.Options;
 using Roadbalancer.Tests.Support;
 
 namespace Roadbalancer.Tests.Admin;
@@ -53,7 +54,7 @@ public sealed class AdminProgramTests
 
         var options = setup.Options();
 
-        Assert.Equal([new("ops", Secret), new("key-2", "k2")], options.AdminKeys);
+        Assert.Equal([("ops", ClientKey.HashOf(Secret)), ("key-2", ClientKey.HashOf("k2"))], options.AdminKeys.Select(key => (key.Name, key.Hash)));
         Assert.Equal(["gpu*.internal", "10.0.0.7:8000"], options.AllowedBackendHosts);
         Assert.True(options.BehindFunctionsHost);
         Assert.Equal(TimeSpan.FromSeconds(7), options.BackendDefaults.Times.Timeout);

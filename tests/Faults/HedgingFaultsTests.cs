@@ -1,5 +1,6 @@
 using Roadbalancer.Options;
 using Roadbalancer.Tests.Support;
+using Roadbalancer.Tests.Telemetry;
 
 namespace Roadbalancer.Tests.Faults;
 
@@ -40,6 +41,10 @@ public sealed class HedgingFaultsTests
         Assert.Equal((200, "a", "a;answering, b;superseded"), (heard.Status, heard.Backend, heard.Trail));
         await Await.For(stage.B.Requests[0].Left, "the loser to be cancelled");
         Assert.Equal(0, await stage.FailuresAsync("b"));
+        await Await.Until(() => stage.Balancer.Log.Has("ended as succeeded"), "the request is reported");
+        var scrape = await Scrape.OfAsync(stage.Balancer.Http);
+        Assert.Equal(1, scrape["roadbalancer_requests_total{backend=\"a\",outcome=\"succeeded\"}"]);
+        Assert.Null(scrape["roadbalancer_requests_total{backend=\"b\",outcome=\"succeeded\"}"]);
     }
 
     [Fact]

@@ -28,7 +28,14 @@ public sealed class LocalSettingsTests
         Assert.Equal(3, result.Options.Backends.Length);
 
         var defaults = new BalancerOptions { StreamKeepAlive = TimeSpan.FromSeconds(30), LongestSilence = result.Options.LongestSilence };
-        Assert.Equal(defaults, result.Options with { Backends = defaults.Backends, Redis = null });
+        Assert.Equal(defaults, result.Options with
+        {
+            Backends = defaults.Backends,
+            Redis = null,
+            BehindFunctionsHost = false,
+            BackendDefaults = defaults.BackendDefaults,
+            AllowedBackendHosts = defaults.AllowedBackendHosts,
+        });
     }
 
     [Fact]

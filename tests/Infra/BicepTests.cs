@@ -129,8 +129,10 @@ public sealed partial class BicepTests
         var text = BicepFile.Read("modules/alerts.bicep").Text;
         var asked = AskedEvents().Matches(text).SelectMany(match => match.Groups[1].Value.Split(',', StringSplitOptions.TrimEntries)).ToHashSet(StringComparer.Ordinal);
 
-        Assert.Equal(["2003", "2120", "2121", "3003"], asked.Order(StringComparer.Ordinal));
+        Assert.Equal(["2003", "2120", "2121", "2160", "2161", "3003"], asked.Order(StringComparer.Ordinal));
         Assert.Subset(logged, asked);
+        Assert.Contains("\"event\"", File.ReadAllText(Repository.PathOf("src", "Core", "Telemetry", "JsonLogFormatter.cs")), StringComparison.Ordinal);
+        Assert.DoesNotContain("line.", text.Replace("line.event", "", StringComparison.Ordinal), StringComparison.Ordinal);
         var guide = File.ReadAllText(Repository.PathOf("docs", "deploy.md"));
         Assert.All(RuleNames().Matches(text).Select(match => match.Groups[1].Value), rule => Assert.Contains($"`{rule}`", guide, StringComparison.Ordinal));
     }
@@ -159,7 +161,7 @@ public sealed partial class BicepTests
     [GeneratedRegex(@"LoggerMessage\(\s*([0-9]{4})")]
     private static partial Regex LoggedEvents();
 
-    [GeneratedRegex(@"(?:EventId\) ==|event in \(|event ==) ?([0-9, ]+)")]
+    [GeneratedRegex(@"(?:line\.event\) ==|event in \() ?([0-9, ]+)")]
     private static partial Regex AskedEvents();
 
     [GeneratedRegex(@"^    name: '([a-z-]+)'$", RegexOptions.Multiline)]

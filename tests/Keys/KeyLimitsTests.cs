@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using Roadbalancer.Options;
+using Roadbalancer.State;
 using Roadbalancer.Tests.Support;
 
 namespace Roadbalancer.Tests.Keys;
@@ -295,6 +296,26 @@ public sealed class KeyLimitsTests : IAsyncLifetime
         Assert.Equal(("team", 1, 1, 7, 3), (mine.GetProperty("name").GetString(), mine.GetProperty("requests").GetInt32(), mine.GetProperty("refusals").GetInt32(), mine.GetProperty("input_tokens").GetInt32(), mine.GetProperty("output_tokens").GetInt32()));
         Assert.Equal(1, mine.GetProperty("limits").GetProperty("requests_per_minute").GetInt32());
         Assert.Equal(["team", "ops"], (await KeysAsync("ops-key")).Select(key => key.GetProperty("name").GetString()));
+    }
+
+    [Fact]
+    public async Task Chat_ConsistencyRelaxed_LimitsAreKeptAndTheStateIsShared()
+    {
+        await using var redis = await RedisServer.StartAsync();
+        _host = await BalancerHost.StartAsync([_upstream], options => options with
+        {
+            ClientKeys = [Key(new KeyLimits { RequestsPerMinute = 1 })],
+            Consistency = Consistency.Relaxed,
+            Redis = Roadbalancer.Redis.RedisAddress.Parse(redis.Connection, out _),
+        });
+        await Await.Until(() => Host.Service<IServiceProvider>().FallenBack()?.Invoke() == false, "Redis serves");
+
+        using var first = await ChatAsync();
+        Assert.Equal(HttpStatusCode.OK, first.StatusCode);
+        using var refused = await ChatAsync();
+        Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
+        using var status = await GetAsync("/api/v1/load_balancer/status");
+        Assert.Contains("\"shared_state\":\"redis\"", await status.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Roadbalancer.Keys;
 using Roadbalancer.Options;
 using Roadbalancer.Redis;
+using Roadbalancer.State;
 using Roadbalancer.Strategies;
 using Roadbalancer.Tests.Support;
 
@@ -55,6 +56,54 @@ public sealed class RedisKeyBooksTests(SharedRedis redis) : KeyBooksContract, IA
 
         await books.SettleAsync(demand, held!.Value, 0);
         Assert.Equal(KeyRefusal.None, await Ask(books, demand.Key.Limits));
+    }
+
+    [Fact]
+    public async Task SettleAsync_WhileItsPlaceIsRenewed_ThePlaceStaysFree()
+    {
+        var time = new ManualTime();
+        var now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        var settle = () => default(ValueTask);
+        await using var books = new RedisKeyBooks(redis.Link, _prefix, time, new Chance(1), () =>
+        {
+            (var once, settle) = (settle, () => default);
+            _ = once().AsTask();
+            return now;
+        });
+        var demand = Demand(new KeyLimits { MaxConcurrency = 1 }, 0);
+        var held = (await books.ReserveAsync(demand))!.Value;
+        settle = () => books.SettleAsync(demand, held, 0);
+
+        time.Advance(TimeSpan.FromSeconds(10));
+
+        var refusal = KeyRefusal.Concurrency;
+        for (var tries = 0; tries < 200 && refusal != KeyRefusal.None; tries++)
+        {
+            refusal = await Ask(books, demand.Key.Limits);
+        }
+
+        Assert.Equal(KeyRefusal.None, refusal);
+    }
+
+    [Fact]
+    public async Task Chat_ConsistencyRelaxed_KeepsTheSharedLimit()
+    {
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("one two three"));
+        await using var host = await BalancerHost.StartAsync([upstream], options => options with
+        {
+            ClientKeys = [new ClientKey("team", "secret-of-the-team") { Limits = new KeyLimits { RequestsPerMinute = 1 } }],
+            Consistency = Consistency.Relaxed,
+            Redis = RedisAddress.Parse(redis.Server.Connection, out _),
+            RedisKeyPrefix = _prefix,
+        });
+        await Await.Until(() => host.Service<RelaxedState>() is { IsFallenBack: false }, "the shared store serves");
+        await host.Service<RedisLink>().ConnectAsync();
+
+        using var first = await host.ChatAsync(headers: ("Authorization", "Bearer secret-of-the-team"));
+        using var second = await host.ChatAsync(headers: ("Authorization", "Bearer secret-of-the-team"));
+
+        Assert.Equal((200, 429), ((int)first.StatusCode, (int)second.StatusCode));
+        Assert.NotEmpty(await redis.Server.SendAsync("KEYS", _prefix + "*:key:*"));
     }
 
     [Theory]

@@ -26,7 +26,7 @@ public sealed class SharedKeysTests(SharedRedis redis)
         foreach (var host in new[] { one, other })
         {
             await Await.Until(() => host.Log.Has("Redis serves"), "Redis serves");
-            await Await.Until(() => host.Service<IServiceProvider>().IsFallenBack() == false, "nothing is left to bring in");
+            await Await.Until(() => !host.Service<IServiceProvider>().FallenBack()!(), "nothing is left to bring in");
             Assert.Equal("redis", (await host.DoAsync("GET", "/status")).Data.GetProperty("shared_state").GetString());
         }
 

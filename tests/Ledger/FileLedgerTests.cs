@@ -30,6 +30,31 @@ public sealed class FileLedgerTests : IDisposable
         Assert.Empty(Directory.GetFiles(_folder, "*" + DiskFile.Unfinished));
     }
 
+    /// <summary>Whoever asks for a change may be on a thread that all connections share; opening a pipe waits for its reader as a slow disk would make it wait.</summary>
+    [Fact]
+    public async Task SignalAsync_DiskIsSlow_DoesNotHoldUpItsCaller()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such pipes");
+        using var ledger = Open();
+        var pipe = FileOfGpu1 + DiskFile.Unfinished;
+        using (var made = System.Diagnostics.Process.Start("mkfifo", [pipe]))
+        {
+            await made.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+
+        var asked = Task.Run(() => new[] { PutAsync(ledger, 1, 3) }, TestContext.Current.CancellationToken);
+        try
+        {
+            var written = (await Await.For(asked, "the caller to go on"))[0];
+            Assert.False(written.IsCompleted);
+        }
+        finally
+        {
+            await using var reader = new FileStream(pipe, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            await Await.For((await asked)[0], "the disk");
+        }
+    }
+
     [Fact]
     public async Task SignalAsync_Delete_RemovesTheFile()
     {

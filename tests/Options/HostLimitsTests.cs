@@ -43,7 +43,7 @@ public sealed class HostLimitsTests
     {
         using var setup = Setup.With(("LLM_ENDPOINTS", "http://a"), ("ROADBALANCER_STREAM_KEEP_ALIVE", configured));
         var options = Load(setup, behind ? Limits : null).Options!;
-        Assert.Equal(TimeSpan.FromSeconds(seconds), options.StreamKeepAlive);
+        Assert.Equal(TimeSpan.FromSeconds(seconds), options.StreamKeepAlive ?? TimeSpan.Zero);
         Assert.Equal(behind ? TimeSpan.FromSeconds(220) : null, options.LongestSilence);
     }
 

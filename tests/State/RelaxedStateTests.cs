@@ -178,6 +178,30 @@ public sealed class RelaxedStateTests(SharedRedis redis) : BalancerStateContract
         Assert.Equal((1_500L, 3_000L, 0), (known.Sum(backend => backend.Totals.Successes), known.Sum(backend => backend.Totals.InputTokens), known.Sum(backend => backend.Vitals.InFlight)));
     }
 
+    [Fact]
+    public async Task ReadAsync_RedisGoesAway_GoesOnFromWhatAllHadCounted()
+    {
+        await using var server = await RedisServer.StartAsync();
+        await using var link = server.Link();
+        Assert.Null(await link.ConnectAsync());
+        var time = new ManualTime();
+        var pool = Pools.Of("round_robin", 1);
+        var (here, there) = (await InstanceAsync(time, link: link), await InstanceAsync(time, link: link));
+        await ServeAsync(here, pool, 5);
+        await ServeAsync(there, pool, 7);
+        Assert.True(await there.TurnAsync());
+        var shared = await Read(here);
+        Assert.Equal(12, shared.For("a").Totals.Requests);
+
+        await server.KillAsync();
+        await Await.Until(() => !link.IsConnected, "Redis is away");
+        Assert.False(await here.TurnAsync());
+        await ServeAsync(here, pool, 3);
+
+        var alone = await Read(here);
+        Assert.Equal((15L, shared.Birth), (alone.For("a").Totals.Requests, alone.Birth));
+    }
+
     [Theory]
     [InlineData("round_robin")]
     [InlineData("weighted_round_robin")]
@@ -216,12 +240,20 @@ public sealed class RelaxedStateTests(SharedRedis redis) : BalancerStateContract
     private static ValueTask<Lease?> Acquire(RelaxedState state, Pool pool) =>
         state.AcquireAsync(new AcquireRequest { Pool = pool, Model = "m", SlowStartRoll = 0.5 }, TestContext.Current.CancellationToken);
 
+    private static async Task ServeAsync(RelaxedState state, Pool pool, int requests)
+    {
+        for (var i = 0; i < requests; i++)
+        {
+            await state.ReleaseAsync((await Acquire(state, pool))!, new AttemptOutcome(OutcomeKind.Succeeded));
+        }
+    }
+
     private static ValueTask<PoolSnapshot> Read(RelaxedState state) => state.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken);
 
-    private async Task<RelaxedState> InstanceAsync(ManualTime time, PoolSource? pools = null)
+    private async Task<RelaxedState> InstanceAsync(ManualTime time, PoolSource? pools = null, Roadbalancer.Redis.RedisLink? link = null)
     {
         var chance = new Chance((ulong)_states.Count + 7);
-        var shared = new RedisState(redis.Link, _prefix, time, chance, () => time.GetUtcNow().ToUnixTimeMilliseconds());
+        var shared = new RedisState(link ?? redis.Link, _prefix, time, chance, () => time.GetUtcNow().ToUnixTimeMilliseconds());
         _shared.Add(shared);
         var state = new RelaxedState(
             shared, new InMemoryState(time, chance), pools ?? new PoolSource(new BalancerOptions()), _services.GetRequiredService<BalancerMetrics>(), time,

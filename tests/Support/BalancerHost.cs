@@ -45,12 +45,13 @@ internal sealed class BalancerHost : IAsyncDisposable
         where T : notnull => _app.Services.GetRequiredService<T>();
 
     /// <summary>Starts over <paramref name="options"/>; without probes unless they say otherwise, so that upstreams see only requests.</summary>
-    public static async Task<BalancerHost> StartAsync(BalancerOptions options, Action<IServiceCollection>? services = null)
+    /// <param name="port">Where; 0 for any free port.</param>
+    public static async Task<BalancerHost> StartAsync(BalancerOptions options, Action<IServiceCollection>? services = null, int port = 0)
     {
         var log = new LogLines();
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Logging.AddProvider(log).SetMinimumLevel(LogLevel.Debug);
-        builder.WebHost.UseKestrelCore().UseUrls("http://127.0.0.1:0");
+        builder.WebHost.UseKestrelCore().UseUrls($"http://127.0.0.1:{port}");
         services?.Invoke(builder.Services);
         builder.Services.AddRoadbalancer(options);
         var app = builder.Build();

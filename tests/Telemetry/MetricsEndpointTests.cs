@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Net;
 using Roadbalancer.Backends;
 using Roadbalancer.Options;
+using Roadbalancer.Proxy;
 using Roadbalancer.Telemetry;
 using Roadbalancer.Tests.Support;
 
@@ -63,6 +64,27 @@ public sealed class MetricsEndpointTests
         Assert.Equal(1, scrape["roadbalancer_backend_circuit{backend=\"a\",state=\"closed\"}"]);
         await leave.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+    }
+
+    [Fact]
+    public async Task Get_ClientLeftWhileItWaitedForAPlace_IsCounted()
+    {
+        await using var upstream = ScriptedUpstream.Start(Scripts.Hang);
+        await using var host = await BalancerHost.StartAsync(
+            [upstream], options => options with { MaxQueueWait = TimeSpan.FromSeconds(100) }, (_, backend) => backend with { MaxConnections = 1 });
+        using var leave = new CancellationTokenSource();
+        var running = host.Http.PostAsync("/v1/chat/completions", new StringContent(BalancerHost.ChatJson()), CancellationToken.None);
+        await Await.Until(() => upstream.Requests.Count == 1, "the place is taken");
+        var waiting = host.Http.PostAsync("/v1/chat/completions", new StringContent(BalancerHost.ChatJson()), leave.Token);
+        await Await.Until(() => host.Service<WaitQueue>().Waiting == 1, "the second waits");
+
+        await leave.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        await Await.Until(() => host.Log.Has("ended as client_left"), "the request is reported");
+
+        var scrape = await Scrape.OfAsync(host.Http);
+        Assert.Equal(1, scrape["roadbalancer_requests_total{outcome=\"client_left\"}"]);
+        Assert.False(running.IsCompleted);
     }
 
     [Fact]

@@ -140,7 +140,7 @@ public sealed class RecordingTests : IDisposable
     private void Record(Exchange exchange, Lease lease)
     {
         _metrics.AttemptEnded(lease, Streamed);
-        _metrics.RequestEnded(exchange, Streamed);
+        _metrics.RequestEnded(exchange, Streamed, exchange.Attempts[^1]);
     }
 
     private Scrape Scrape()

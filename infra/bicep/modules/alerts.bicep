@@ -42,7 +42,7 @@ var rules = [
     text: 'Every backend is out: requests go to the least bad one, or fail.'
     severity: 0
     lookback: 'PT5M'
-    query: 'AppTraces | where Message has "EventId" | extend line = parse_json(Message) | where toint(line.EventId) == 3003 | project TimeGenerated, Message'
+    query: 'AppTraces | where Message startswith "{" | extend line = parse_json(Message) | where toint(line.event) == 3003 | project TimeGenerated, Message'
   }
   {
     // At least 20 requests, so that one failure at night is not a share of a hundred percent.
@@ -53,12 +53,12 @@ var rules = [
     query: 'AppRequests | where OperationName == "OpenAi" | summarize requests = sum(ItemCount), failed = sumif(ItemCount, toint(ResultCode) >= 500) | where requests >= 20 and failed * 100.0 / requests > ${errorPercent}'
   }
   {
-    // 2120 without 2121 after it, on an instance that is still at work.
+    // 2120 without 2121 after it (2160 and 2161 where consistency is relaxed), on an instance that is still at work.
     name: 'fallback-active'
     text: 'An instance decides from its own memory, because Redis does not serve.'
     severity: 2
     lookback: 'P1D'
-    query: 'AppTraces | where Message has "EventId" | extend line = parse_json(Message) | extend event = toint(line.EventId) | where event in (2120, 2121) | summarize arg_max(TimeGenerated, event) by AppRoleInstance | where event == 2120 | join kind=inner (AppRequests | where TimeGenerated > ago(15m) | distinct AppRoleInstance) on AppRoleInstance | project AppRoleInstance'
+    query: 'AppTraces | where Message startswith "{" | extend line = parse_json(Message) | extend event = toint(line.event) | where event in (2120, 2121, 2160, 2161) | summarize arg_max(TimeGenerated, event) by AppRoleInstance | where event in (2120, 2160) | join kind=inner (AppRequests | where TimeGenerated > ago(15m) | distinct AppRoleInstance) on AppRoleInstance | project AppRoleInstance'
   }
   {
     // 2003: a backend answered 401 or 403 to its own key.
@@ -66,7 +66,7 @@ var rules = [
     text: 'A backend refuses the key configured for it and is left alone until that changes.'
     severity: 2
     lookback: 'PT15M'
-    query: 'AppTraces | where Message has "EventId" | extend line = parse_json(Message) | where toint(line.EventId) == 2003 | project TimeGenerated, Message'
+    query: 'AppTraces | where Message startswith "{" | extend line = parse_json(Message) | where toint(line.event) == 2003 | project TimeGenerated, Message'
   }
 ]
 

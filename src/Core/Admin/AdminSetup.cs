@@ -1,11 +1,12 @@
 using Microsoft.Extensions.DependencyInjection;
+using Roadbalancer.Admin.Dashboard;
 using Roadbalancer.Backends;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
 
 namespace Roadbalancer.Admin;
 
-/// <summary>Registers the management API. Nothing of it but the feed is made before the first call.</summary>
+/// <summary>Registers the management API and the dashboard. Nothing of it but the feed is made before the first call.</summary>
 internal static class AdminSetup
 {
     public static void AddAdmin(this IServiceCollection services)
@@ -13,7 +14,7 @@ internal static class AdminSetup
         services.AddSingleton<EventFeed>();
         services.AddSingleton<StandingReader>();
         services.AddSingleton(provider => new StatusView(
-            provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<WaitQueue>(), provider.GetRequiredService<TimeProvider>(), provider.IsFallenBack));
+            provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<WaitQueue>(), provider.GetRequiredService<TimeProvider>(), provider.FallenBack()));
         services.AddSingleton<PoolChanges>();
         services.AddSingleton<HostRules>();
         services.AddSingleton<ReportRoutes>();
@@ -26,5 +27,6 @@ internal static class AdminSetup
         services.AddSingleton<AdminRoutes>();
         services.AddSingleton<AdminAccess>();
         services.AddSingleton<AdminEndpoint>();
+        services.AddSingleton<DashboardEndpoint>();
     }
 }

@@ -10,8 +10,8 @@ namespace Roadbalancer.Admin;
 /// <param name="pools">The pool in force.</param>
 /// <param name="queue">Requests that wait here.</param>
 /// <param name="time">The time that is told.</param>
-/// <param name="isFallenBack">Whether the shared store does not serve; null where there is none.</param>
-internal sealed class StatusView(PoolSource pools, WaitQueue queue, TimeProvider time, Func<bool?> isFallenBack)
+/// <param name="isFallenBack">Whether the shared store does not serve; null without one.</param>
+internal sealed class StatusView(PoolSource pools, WaitQueue queue, TimeProvider time, Func<bool>? isFallenBack = null)
 {
     public JsonObject Status(Standing standing, JsonNode durable)
     {
@@ -79,5 +79,5 @@ internal sealed class StatusView(PoolSource pools, WaitQueue queue, TimeProvider
 
     private static bool IsProbed(Standing standing) => standing.Pool.Options.HealthCheckEnabled && IsBalanced(standing);
 
-    private string Shared() => isFallenBack() switch { null => "memory", true => "fallback", _ => "redis" };
+    private string Shared() => isFallenBack is null ? "memory" : isFallenBack() ? "fallback" : "redis";
 }

@@ -35,49 +35,49 @@ internal enum ContinuationForm
 /// </summary>
 internal sealed record Backend
 {
-    /// <summary>Unique in its pool; shown to clients in <c>X-Backend</c>. Key <c>name</c>; default <c>host:port</c> of the URL.</summary>
+    /// <summary>What it is called, uniquely whatever the case; clients see it in <c>X-Backend</c>. Key <c>name</c>, default host and port of the URL.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Where requests go, with its path and without a trailing slash. Key <c>url</c>; a URL without a path gets <c>/v1</c>.</summary>
+    /// <summary>Where requests go. A URL without a path gets <c>/v1</c>; any other path is taken as written, a query becomes part of <c>query</c>. Key <c>url</c>.</summary>
     public required Uri BaseUrl { get; init; }
 
-    /// <summary>The backend's credential, or null. Key <c>api_key</c>; <c>env:NAME</c> reads an environment variable. Never logged.</summary>
+    /// <summary>The backend's credential; <c>env:NAME</c> reads a variable. Never logged. Where there is none, and no client keys are configured, the client's own goes through. Key <c>api_key</c>.</summary>
     public string? ApiKey { get; init; }
 
-    /// <summary>How the credential is sent. Key <c>auth</c>.</summary>
+    /// <summary>How the credential is sent: <c>Authorization: Bearer</c>, Azure's <c>api-key</c>, or not at all. Key <c>auth</c>.</summary>
     public BackendAuth Auth { get; init; }
 
-    /// <summary>Headers sent with every request, over the client's of the same name. Key <c>headers</c>.</summary>
+    /// <summary>Headers sent with every request, over the client's of the same name; a value may be <c>env:NAME</c>. Key <c>headers</c>.</summary>
     public ImmutableArray<KeyValuePair<string, string>> Headers { get; init; } = [];
 
-    /// <summary>Query parameters added to every request (<c>api-version=…</c>), escaped, without a leading <c>?</c>; empty for none. Key <c>query</c>.</summary>
+    /// <summary>Query parameters added to every request, a map, or a text that is escaped already (<c>api-version=…</c>). Key <c>query</c>.</summary>
     public string Query { get; init; } = "";
 
     /// <summary>Share of the traffic relative to the other backends; 0 is drained: no new requests. 0 to 1,000,000, default 1. Key <c>weight</c>.</summary>
     public int Weight { get; init; } = 1;
 
-    /// <summary>Requests at the same time, over all instances. 1 to 1,000,000; default 100 (family A) or 50 (family B). Key <c>max_connections</c>.</summary>
+    /// <summary>Requests at the same time, over all instances. 1 to 1,000,000, default 100, or 50 in family B. Key <c>max_connections</c>.</summary>
     public int MaxConnections { get; init; } = 100;
 
-    /// <summary>Lower is better; a worse group is used only when no backend of a better one can take the request. Default 0. Key <c>priority</c>.</summary>
+    /// <summary>Lower is better; a worse group is used only when no backend of a better one can take the request. −1,000,000 to 1,000,000, default 0. Key <c>priority</c>.</summary>
     public int Priority { get; init; }
 
-    /// <summary>Labels a request can ask for with <c>X-Backend-Tags</c>. Key <c>tags</c>.</summary>
+    /// <summary>Labels; a request with <c>X-Backend-Tags: a,b</c> goes only where both are. Key <c>tags</c>.</summary>
     public FrozenSet<string> Tags { get; init; } = FrozenSet<string>.Empty;
 
-    /// <summary>The one model that this backend serves, under whatever name the client asks for it; null for none. Key <c>model_name</c>.</summary>
+    /// <summary>The one model that this backend serves, under whatever name the client asks for it. Key <c>model_name</c>.</summary>
     public string? ModelName { get; init; }
 
-    /// <summary>Models served: requested name to the backend's own name. Empty: any. Key <c>models</c>, a list or a map.</summary>
+    /// <summary>Models that it serves: a list of names, or a map of requested name to its own name; with none, any. Key <c>models</c>.</summary>
     public FrozenDictionary<string, string> Models { get; init; } = FrozenDictionary<string, string>.Empty;
 
-    /// <summary>Default for <c>max_tokens</c> where a request names none; null leaves the request alone. Key <c>max_tokens</c>.</summary>
+    /// <summary>Default for <c>max_tokens</c> where a request names none; unset, the request is left alone. Key <c>max_tokens</c>.</summary>
     public int? MaxTokens { get; init; }
 
-    /// <summary>Default for <c>temperature</c> (0 to 2) where a request names none; null leaves the request alone. Key <c>temperature</c>.</summary>
+    /// <summary>Default for <c>temperature</c> where a request names none; unset, the request is left alone. Key <c>temperature</c>.</summary>
     public double? Temperature { get; init; }
 
-    /// <summary>False: disabled by hand; it stays so whatever the probes say. Key <c>enabled</c>, default true.</summary>
+    /// <summary>Whether it takes requests; false stays so whatever the probes say. Key <c>enabled</c>, default true.</summary>
     public bool Enabled { get; init; } = true;
 
     /// <summary>True: no new requests, by a change at run time; its weight waits for the end of it. Not a key of the configuration.</summary>
@@ -86,10 +86,10 @@ internal sealed record Backend
     /// <summary>What a probe asks for, relative to the base URL (or to the host, when it begins with <c>/</c>). Key <c>health_path</c>, default <c>models</c>.</summary>
     public string HealthPath { get; init; } = "models";
 
-    /// <summary>How the backend continues a half-finished answer. Keys <c>continue_final_message</c> and <c>prefix</c>.</summary>
+    /// <summary>Whether the backend can go on with a half-finished answer (<c>stream_recovery: continue</c>), as vLLM does it or as DeepSeek and Mistral do; one of them can be true. Keys <c>continue_final_message</c> and <c>prefix</c>.</summary>
     public ContinuationForm Continuation { get; init; }
 
-    /// <summary>Longest wait for an answer: its headers, and the whole of an answer that is not a stream. Key <c>timeout</c>, seconds.</summary>
+    /// <summary>Longest wait for an answer: its headers, and the whole of an answer that is not a stream. Key <c>timeout</c>, seconds, default 60, or 30 in family B.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Longest wait for a connection. Key <c>connect_timeout</c>, seconds, default 5.</summary>

@@ -26,7 +26,7 @@ internal static class KeysSetup
             provider.GetRequiredService<RedisLink>(), options.RedisKeyPrefix, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<Chance>()));
         services.AddSingleton<IKeyBooks>(provider => new FallbackKeyBooks(
             provider.GetRequiredService<RedisKeyBooks>(), provider.GetRequiredService<InMemoryKeyBooks>(),
-            () => provider.IsFallenBack() == true, provider.GetRequiredService<TimeProvider>(),
+            provider.FallenBack()!, provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<FallbackKeyBooks>>()));
         services.AddSingleton(provider => new KeyUsage(
             provider.GetRequiredService<TimeProvider>(),

@@ -102,9 +102,12 @@ internal sealed class RedisKeyBooks : IKeyBooks, IAsyncDisposable
     {
         foreach (var holds in _held.GroupBy(pair => pair.Value))
         {
-            // What was given back while another key's were sent must not be held anew.
-            await _link.EvaluateAsync(
-                Renew, [holds.Key[1]], [SharedView.Pack(Clock(), HoldMs), .. holds.Where(pair => _held.ContainsKey(pair.Key)).Select(pair => (RedisValue)pair.Key)]);
+            await _link.EvaluateAsync(Renew, [holds.Key[1]], [SharedView.Pack(Clock(), HoldMs), .. holds.Select(pair => (RedisValue)pair.Key)]);
+            foreach (var (hold, keys) in holds.Where(pair => !_held.ContainsKey(pair.Key)))
+            {
+                // Ended while it was being renewed, which may have put it back.
+                await _link.EvaluateAsync(Settle, keys, [SharedView.Pack(Clock(), -1, 0, 0, hold)]);
+            }
         }
     }
 

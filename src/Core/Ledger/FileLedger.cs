@@ -59,7 +59,28 @@ internal sealed partial class FileLedger : ILedger, IDisposable
     /// <summary>The full path.</summary>
     public string Folder => _folder;
 
-    public async Task SignalAsync(string entity, string key, string operation, string inputJson, CancellationToken cancellationToken)
+    /// <summary>On a thread of the pool from its beginning: a disk may take long, and a change is asked for on a thread that all connections share.</summary>
+    public Task SignalAsync(string entity, string key, string operation, string inputJson, CancellationToken cancellationToken) =>
+        Task.Run(() => WriteAsync(entity, key, operation, inputJson, cancellationToken), cancellationToken);
+
+    public Task<string?> ReadAsync(string entity, string key, CancellationToken cancellationToken) => Task.FromResult(StateOf(entity, key));
+
+    public Task<IReadOnlyDictionary<string, string>> ListAsync(string entity, CancellationToken cancellationToken)
+    {
+        lock (_states)
+        {
+            return Task.FromResult<IReadOnlyDictionary<string, string>>(
+                _states.Where(pair => pair.Key.Entity == entity).ToDictionary(pair => pair.Key.Key, pair => pair.Value, StringComparer.Ordinal));
+        }
+    }
+
+    public void Dispose()
+    {
+        _lock.Dispose();
+        _writing.Dispose();
+    }
+
+    private async Task WriteAsync(string entity, string key, string operation, string inputJson, CancellationToken cancellationToken)
     {
         await _writing.WaitAsync(cancellationToken);
         try
@@ -84,23 +105,6 @@ internal sealed partial class FileLedger : ILedger, IDisposable
         {
             _writing.Release();
         }
-    }
-
-    public Task<string?> ReadAsync(string entity, string key, CancellationToken cancellationToken) => Task.FromResult(StateOf(entity, key));
-
-    public Task<IReadOnlyDictionary<string, string>> ListAsync(string entity, CancellationToken cancellationToken)
-    {
-        lock (_states)
-        {
-            return Task.FromResult<IReadOnlyDictionary<string, string>>(
-                _states.Where(pair => pair.Key.Entity == entity).ToDictionary(pair => pair.Key.Key, pair => pair.Value, StringComparer.Ordinal));
-        }
-    }
-
-    public void Dispose()
-    {
-        _lock.Dispose();
-        _writing.Dispose();
     }
 
     private static FileStream TakeLock(string folder)

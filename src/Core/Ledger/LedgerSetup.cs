@@ -9,8 +9,8 @@ namespace Roadbalancer.Ledger;
 /// <summary>Registers what reads and settles the ledger, and the file ledger of a process alone.</summary>
 internal static class LedgerSetup
 {
-    /// <summary>Statistics that outlast a process, and the settlement for whoever has a ledger.</summary>
-    public static void AddLifetimeTotals(this IServiceCollection services)
+    /// <summary>Statistics that outlast a process, the settlement for whoever has a ledger, and with Redis what settlements left there.</summary>
+    public static void AddLifetimeTotals(this IServiceCollection services, BalancerOptions options)
     {
         services.AddSingleton<Accounts>();
         services.AddSingleton(provider => new Counters(
@@ -20,6 +20,11 @@ internal static class LedgerSetup
         services.AddSingleton(provider => new History(
             provider.GetRequiredService<Counters>(), provider.GetRequiredService<Accounts>(), provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<Settlement>();
+        if (options.Redis is not null && options.Mode != BalancingMode.SingleBackend)
+        {
+            services.AddSingleton<Rehydration>();
+            services.AddHostedService(provider => provider.GetRequiredService<Rehydration>());
+        }
     }
 
     /// <summary>

@@ -37,6 +37,12 @@ internal sealed class LifetimeTotals(IBalancerState state, Accounts accounts, Ti
     /// <summary>The life that the counters of <paramref name="snapshot"/> belong to.</summary>
     public long BirthOf(PoolSnapshot snapshot) => snapshot.Birth != 0 || shared is not null ? snapshot.Birth : accounts.Life;
 
+    /// <summary>
+    /// Learns what settlements of other instances have left in the shared store, so that what a store that loses it may cost is what was counted
+    /// since this was called last. Nothing for an instance alone.
+    /// </summary>
+    public Task FollowAsync(string pool) => shared is null ? Task.CompletedTask : RefreshNowAsync(shared, pool, birth: -1);
+
     private static BackendSnapshot Whole(BackendSnapshot backend, BackendRecord record, long birth) => backend with
     {
         Totals = record.Now(Tally.Of(backend.Totals, backend.Vitals.Trips), birth).ToTotals(backend.Totals),

@@ -233,6 +233,9 @@ internal sealed class Settlement : IDisposable
 
         var now = _time.GetUtcNow();
         var hour = HourLog.HourOf(now);
+
+        // A record that was read for its totals alone knows no hours: those of the ledger stay.
+        var history = best.History.IsEmpty ? held.History : best.History;
         return new BackendPut
         {
             Version = VersionAfter(held),
@@ -240,8 +243,8 @@ internal sealed class Settlement : IDisposable
             Birth = birth,
             Totals = best.Totals.Plus(since),
             Mark = counters,
-            History = ReferenceEquals(best, held) ? null : best.History,
-            Hours = [(hour, best.History.At(hour) + Bucket.Of(since))],
+            History = ReferenceEquals(history, held.History) ? null : history,
+            Hours = [(hour, history.At(hour) + Bucket.Of(since))],
             Trips = since.Trips == 0 ? best.Trips : [.. best.Trips.TakeLast(BackendRecord.TripsKept - 1), new Trip(now.ToUnixTimeMilliseconds(), since.Trips)],
         };
     }

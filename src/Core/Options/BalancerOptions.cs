@@ -45,7 +45,7 @@ internal enum StreamRecovery
 /// <summary>Everything a user configures, validated and with defaults filled in. Built by the loader, never by hand in production code.</summary>
 internal sealed record BalancerOptions
 {
-    /// <summary>Which backend gets the next request; a name or alias of the strategy table. Keys <c>strategy</c>, <c>LLM_STRATEGY</c>, <c>LOAD_BALANCE_STRATEGY</c>. Default <c>round_robin</c>.</summary>
+    /// <summary>How the backend for a request is chosen among those that can take it. Keys <c>strategy</c>, <c>LLM_STRATEGY</c>, <c>LOAD_BALANCE_STRATEGY</c>. Default <c>round_robin</c>.</summary>
     public string Strategy { get; init; } = "round_robin";
 
     /// <summary>Single or balanced; follows from the backends and <c>LOAD_BALANCE_ENABLED</c>.</summary>
@@ -54,37 +54,37 @@ internal sealed record BalancerOptions
     /// <summary>The backends in the order of configuration; never empty, names unique.</summary>
     public ImmutableArray<Backend> Backends { get; init; } = [];
 
-    /// <summary>More attempts at one backend after the first. 0 to 100, default 2. Keys <c>retry_count</c>, <c>MAX_RETRIES</c>.</summary>
+    /// <summary>Further attempts at one backend after the first. 0 to 100, default 2. Keys <c>retry_count</c>, <c>MAX_RETRIES</c>.</summary>
     public int RetryCount { get; init; } = 2;
 
-    /// <summary>False: a failed attempt is final. Key <c>fallback_on_failure</c>, default true.</summary>
+    /// <summary>Whether a failed attempt is followed by others, here or elsewhere; false: it is final. Key <c>fallback_on_failure</c>, default true.</summary>
     public bool FallbackOnFailure { get; init; } = true;
 
     /// <summary>Whether backends are probed. Keys <c>health_check.enabled</c>, <c>LLM_HEALTH_CHECK</c>; default true.</summary>
     public bool HealthCheckEnabled { get; init; } = true;
 
-    /// <summary>Time between probes of one backend. Keys <c>health_check.interval</c>, <c>HEALTH_CHECK_INTERVAL</c>, seconds; default 30.</summary>
+    /// <summary>Time between two probes of a backend, give or take a tenth. Keys <c>health_check.interval</c>, <c>HEALTH_CHECK_INTERVAL</c>, seconds; default 30.</summary>
     public TimeSpan HealthCheckInterval { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Consecutive failures, of probes or live requests alike, that take a backend out. 1 to 1,000, default 3. Keys <c>failure_threshold</c>, <c>FAILURE_THRESHOLD</c>.</summary>
+    /// <summary>Failures in a row, of probes and requests alike, that take a backend out. 1 to 1,000, default 3. Keys <c>failure_threshold</c>, <c>FAILURE_THRESHOLD</c>.</summary>
     public int FailureThreshold { get; init; } = 3;
 
-    /// <summary>Share of failed requests in <see cref="FailureWindow"/> that takes a backend out. Above 0 to 1, default 0.5. Key <c>failure_ratio</c>.</summary>
+    /// <summary>Share of failed requests within <see cref="FailureWindow"/> that takes a backend out. Above 0, to 1, default 0.5. Key <c>failure_ratio</c>.</summary>
     public double FailureRatio { get; init; } = 0.5;
 
-    /// <summary>Requests needed in the window before <see cref="FailureRatio"/> is looked at. Default 20. Key <c>failure_ratio_minimum</c>.</summary>
+    /// <summary>Requests within the window without which <see cref="FailureRatio"/> is not looked at. 1 to 1,000,000, default 20. Key <c>failure_ratio_minimum</c>.</summary>
     public int FailureRatioMinimum { get; init; } = 20;
 
-    /// <summary>The window of <see cref="FailureRatio"/>. Key <c>failure_window</c>, seconds, default 30.</summary>
+    /// <summary>The time that <see cref="FailureRatio"/> looks back. Key <c>failure_window</c>, seconds, default 30.</summary>
     public TimeSpan FailureWindow { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>How long a backend stays out the first time; doubles up to <see cref="CooldownMax"/>. Key <c>cooldown</c>, seconds, default 5.</summary>
+    /// <summary>How long a backend stays out the first time; it doubles with each failed trial up to <see cref="CooldownMax"/>. Key <c>cooldown</c>, seconds, default 5.</summary>
     public TimeSpan Cooldown { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>The longest cooldown. Key <c>cooldown_max</c>, seconds, default 60.</summary>
     public TimeSpan CooldownMax { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Time over which a recovered backend's share grows to its full size; 0 for at once. Key <c>slow_start</c>, seconds, default 10.</summary>
+    /// <summary>Time over which a recovered backend's share grows, from a tenth, to its full size; 0 for at once. Key <c>slow_start</c>, seconds, default 10.</summary>
     public TimeSpan SlowStart { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long a backend without quota is left alone when it does not say until when. Key <c>quota_park</c>, seconds, default 300.</summary>
@@ -93,7 +93,7 @@ internal sealed record BalancerOptions
     /// <summary>How long a model that a backend does not have is not asked of it again. Key <c>model_absent_park</c>, seconds, default 60.</summary>
     public TimeSpan ModelAbsentPark { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>When every backend is out, try the best of the bad ones. Key <c>panic_mode</c>, default true.</summary>
+    /// <summary>Whether requests are tried at the least bad backend when every one is out; false: they are refused. Key <c>panic_mode</c>, default true.</summary>
     public bool PanicMode { get; init; } = true;
 
     /// <summary>The whole of a request, attempts, waits and stream included. Key <c>total_timeout</c>, seconds, default 3600.</summary>
@@ -102,40 +102,46 @@ internal sealed record BalancerOptions
     /// <summary>The longest <c>Retry-After</c> that is waited for at the same backend before a worse group is used. Key <c>max_retry_wait</c>, seconds, default 5.</summary>
     public TimeSpan MaxRetryWait { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>The longest wait for a backend that is full or parked. Key <c>max_queue_wait</c>, seconds, default 5; 0 refuses at once.</summary>
+    /// <summary>The longest wait for a backend to come free while all are full or parked; 0 refuses at once. Key <c>max_queue_wait</c>, seconds, default 5.</summary>
     public TimeSpan MaxQueueWait { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Requests that may wait at the same time. Key <c>max_queue_length</c>, default 1,000.</summary>
+    /// <summary>Requests that may wait at the same time at one instance. 0 to 1,000,000, default 1,000. Key <c>max_queue_length</c>.</summary>
     public int MaxQueueLength { get; init; } = 1_000;
 
     /// <summary>Retries as a share of the requests of the last 10 s. 0 to 1, default 0.2. Key <c>retry_budget</c>.</summary>
     public double RetryBudgetRatio { get; init; } = 0.2;
 
-    /// <summary>Retries in 10 s that are always allowed. Default 10. Key <c>retry_budget_floor</c>.</summary>
+    /// <summary>Retries in 10 s that are allowed however few requests there are. 0 to 1,000,000, default 10. Key <c>retry_budget_floor</c>.</summary>
     public int RetryBudgetFloor { get; init; } = 10;
 
-    /// <summary>What is done about a stream that breaks midway. Key <c>stream_recovery</c>, default <c>replay</c>.</summary>
+    /// <summary>
+    /// What is done about a stream that breaks midway: asked again elsewhere and joined (<c>replay</c>), continued by a backend that can (<c>continue</c>), every
+    /// answer held back until it is whole (<c>buffer</c>), ended in an error event (<c>off</c>). Key <c>stream_recovery</c>, default <c>replay</c>.
+    /// </summary>
     public StreamRecovery StreamRecovery { get; init; } = StreamRecovery.Replay;
 
     /// <summary>
     /// While a client that asked for a stream has to wait, it gets a comment after each such time, at first with a status of 200: what fails later is told by
-    /// an error event. 0 is off. Key <c>stream_keep_alive</c>, seconds; default 30 behind the Functions host, else 0.
+    /// an error event. 0 or null is off. Key <c>stream_keep_alive</c>, seconds; default 30 behind the Functions host, else 0.
     /// </summary>
     public TimeSpan? StreamKeepAlive { get; init; }
 
     /// <summary>How long an answer may be silent, its beginning included, before the platform in front cuts the connection; null for no such platform. Not a setting.</summary>
     public TimeSpan? LongestSilence { get; init; }
 
-    /// <summary>Hedging: null is off; zero is «the 95th percentile of the backend»; otherwise a time. Key <c>hedge_after</c> (<c>p95</c> or seconds).</summary>
+    /// <summary>
+    /// How long a request waits for its answer before a second backend is asked too: a time, or <c>p95</c> (here zero) for the 95th percentile of the first backend.
+    /// <c>off</c> (here null), the default, asks none. Key <c>hedge_after</c>, seconds.
+    /// </summary>
     public TimeSpan? HedgeAfter { get; init; }
 
-    /// <summary>Share of requests that may be hedged. 0 to 1, default 0.05. Key <c>hedge_ratio</c>.</summary>
+    /// <summary>Share of requests for which a second backend may be asked under <see cref="HedgeAfter"/>. 0 to 1, default 0.05. Key <c>hedge_ratio</c>.</summary>
     public double HedgeRatio { get; init; } = 0.05;
 
-    /// <summary>Largest request body in bytes; beyond it 413. 1 to 104,857,600, default 104,857,600 (100 MiB). Key <c>max_body_bytes</c>.</summary>
+    /// <summary>The largest request body, in bytes; a larger one gets 413. 1 to 104,857,600, default 104,857,600 (100 MiB). Key <c>max_body_bytes</c>.</summary>
     public long MaxBodyBytes { get; init; } = 104_857_600;
 
-    /// <summary>Keys that clients may present; empty: open. <c>ROADBALANCER_API_KEYS</c>, key <c>api_keys</c>.</summary>
+    /// <summary>What clients must present; with none, anyone may call. Each is a secret (<c>env:NAME</c> reads a variable) with a name, and may have limits. Key <c>api_keys</c>.</summary>
     public ImmutableArray<ClientKey> ClientKeys { get; init; } = [];
 
     /// <summary>True although there are no client keys: all that there were have been taken away at run time, and nobody may call.</summary>
@@ -147,13 +153,13 @@ internal sealed record BalancerOptions
     /// </summary>
     public int AssumedMaxTokens { get; init; } = 1_024;
 
-    /// <summary>Names of client keys that may ask how their request was routed (<c>X-Debug-Routing: 1</c>); while no client keys are configured anyone may. Key <c>debug_keys</c>.</summary>
+    /// <summary>Names of client keys that may ask how their request was routed (<c>X-Debug-Routing: 1</c>) and see every key's use in <c>/stats</c>; while there are no client keys anyone may. Key <c>debug_keys</c>.</summary>
     public ImmutableArray<string> DebugKeys { get; init; } = [];
 
-    /// <summary>Keys of the management API; empty: it answers on this machine only, and not at all under the Functions host. <c>ROADBALANCER_ADMIN_KEYS</c>, key <c>admin_keys</c>.</summary>
+    /// <summary>Keys of the management API, written like <c>api_keys</c> but without limits; with none it answers on this machine only, and not at all under the Functions host. Key <c>admin_keys</c>.</summary>
     public ImmutableArray<ClientKey> AdminKeys { get; init; } = [];
 
-    /// <summary>Hosts that URLs given to the management API may have, <c>*</c> for any characters, a port where one is meant; empty, the default: any but link-local and metadata addresses. Key <c>allowed_backend_hosts</c>.</summary>
+    /// <summary>Hosts that URLs given to the management API may have, <c>*</c> for any characters, a port where one is meant; with none, any but link-local and metadata addresses. Key <c>allowed_backend_hosts</c>.</summary>
     public ImmutableArray<string> AllowedBackendHosts { get; init; } = [];
 
     /// <summary>Whether the Azure Functions host started this process: then every caller looks local. Not a key.</summary>
@@ -162,16 +168,19 @@ internal sealed record BalancerOptions
     /// <summary>What a backend that comes at run time inherits where it says nothing. Not a key.</summary>
     public BackendDefaults BackendDefaults { get; init; } = BackendDefaults.None;
 
-    /// <summary>How long the union of <c>GET /v1/models</c> is kept. Key <c>models_cache</c>, seconds, default 10.</summary>
+    /// <summary>How long the answer to <c>GET /v1/models</c>, put together from all backends, is kept; 0 asks each time. Key <c>models_cache</c>, seconds, default 10.</summary>
     public TimeSpan ModelsCache { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Time between two settlements with the ledger where this process keeps one itself. Key <c>settle_interval</c>, seconds, 0.001 to 3,600, default 30.</summary>
     public TimeSpan SettleInterval { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>The Redis that instances share their state in; null for memory. <c>REDIS_CONNECTION</c>, key <c>redis_connection</c>. Read at start only.</summary>
+    /// <summary>
+    /// The Redis that instances share their state in, <c>host:6379,password=…,ssl=true</c> or <c>rediss://:password@host:6380/0</c>; <c>env:NAME</c> reads a variable. With none, state is
+    /// in memory. Key <c>redis_connection</c>. Read at start only.
+    /// </summary>
     public Redis.RedisAddress? Redis { get; init; }
 
-    /// <summary>True: a Redis that cannot be reached at start stops the start. Key <c>redis_required</c>, default false.</summary>
+    /// <summary>Whether a Redis that cannot be reached at start ends the start, with code 1. Key <c>redis_required</c>, default false.</summary>
     public bool RedisRequired { get; init; }
 
     /// <summary>How long a call to Redis may take before memory decides. Key <c>redis_timeout</c>, seconds, 0.001 to 60, default 0.25. Read at start only.</summary>
@@ -184,6 +193,6 @@ internal sealed record BalancerOptions
     /// </summary>
     public Consistency Consistency { get; init; }
 
-    /// <summary>Begins every key in Redis. <c>REDIS_KEY_PREFIX</c>, key <c>redis_key_prefix</c>, default <c>rb:</c>. Read at start only.</summary>
+    /// <summary>What every key in Redis begins with: deployments that share a Redis have one each. Key <c>redis_key_prefix</c>, default <c>rb:</c>. Read at start only.</summary>
     public string RedisKeyPrefix { get; init; } = "rb:";
 }

@@ -41,16 +41,16 @@ internal sealed record KeyLimits
     /// <summary>Only backends that carry one of these tags are used. Empty: any. Key <c>tags</c>.</summary>
     public ImmutableArray<string> Tags { get; init; } = [];
 
-    /// <summary>Requests in any 60 s, 1 to 10,000,000; null for no limit. Key <c>requests_per_minute</c>.</summary>
+    /// <summary>Requests in any 60 s, 1 to 10,000,000; unset for no limit. Key <c>requests_per_minute</c>.</summary>
     public long? RequestsPerMinute { get; init; }
 
-    /// <summary>Tokens, prompt and answer, in any 60 s, 1 to 10,000,000,000; null for no limit. Key <c>tokens_per_minute</c>.</summary>
+    /// <summary>Tokens, prompt and answer, in any 60 s, 1 to 10,000,000,000; unset for no limit. Key <c>tokens_per_minute</c>.</summary>
     public long? TokensPerMinute { get; init; }
 
-    /// <summary>Requests at the same time, those that wait for a backend included, 1 to 1,000,000; null for no limit. Key <c>max_concurrency</c>.</summary>
+    /// <summary>Requests at the same time, those that wait for a backend included, 1 to 1,000,000; unset for no limit. Key <c>max_concurrency</c>.</summary>
     public int? MaxConcurrency { get; init; }
 
-    /// <summary>From then on the key is refused; null for never. Key <c>expires</c>, <c>2027-01-31</c> (its beginning in UTC) or <c>2027-01-31T12:00:00Z</c>.</summary>
+    /// <summary>From then on the key is refused, <c>2027-01-31</c> (its beginning in UTC) or <c>2027-01-31T12:00:00Z</c>; unset for never. Key <c>expires</c>.</summary>
     public DateTimeOffset? Expires { get; init; }
 
     /// <summary>Something has to be reserved before a request may go on.</summary>

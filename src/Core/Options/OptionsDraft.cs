@@ -11,11 +11,16 @@ internal sealed class OptionsDraft
     /// <summary>Times that a backend inherits when it has none of its own; null where nothing was written.</summary>
     public BackendTimes Times { get; set; } = new();
 
-    /// <summary><c>LOAD_BALANCE_ENABLED</c>; null is automatic.</summary>
+    /// <summary>
+    /// Whether there is choice, retry and health checking; false: the first backend alone gets everything as it comes. Unset (here null): everything is balanced but the one
+    /// backend of <c>VLLM_SERVER_URL</c>. Key <c>load_balance_enabled</c>.
+    /// </summary>
     public bool? LoadBalanceEnabled { get; set; }
 
+    /// <summary>The address to listen on; <c>--host</c> and <c>--urls</c> win, and the Functions host's port, which is on the loopback. Key <c>host</c>. Read at start only.</summary>
     public string Host { get; set; } = "127.0.0.1";
 
+    /// <summary>The port to listen on, 0 for a free one; <c>--port</c> and <c>--urls</c> win. Key <c>port</c>. Read at start only.</summary>
     public int Port { get; set; } = 5000;
 
     /// <summary>The data folder as written; null where nothing was.</summary>

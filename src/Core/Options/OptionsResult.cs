@@ -30,16 +30,16 @@ internal sealed record HostOptions
     public HostLimits? Limits { get; init; }
 
     /// <summary>
-    /// The folder of what outlasts this process (totals, hours, run-time changes with the backends' keys in them): a full path, or null for none. <c>ROADBALANCER_DATA</c>, key
-    /// <c>data</c>, default <c>data</c> in the working folder; <c>off</c> for none. None for <c>--demo</c> unless it is named, never under the Functions host, whose ledger are durable entities.
-    /// One process at a time uses a folder: instances that share a Redis have a folder each, and each keeps all of it.
+    /// The folder, one process's alone, of what outlasts this process: statistics and run-time changes, with the keys of backends and the hashes of client keys in them; <c>off</c> (here null)
+    /// for none. <c>--demo</c> has none unless it is named; under the Functions host durable entities take its place. Instances that share a Redis have a folder each, and each keeps all of it.
+    /// Key <c>data</c>, default <c>data</c> in the working folder. Read at start only.
     /// </summary>
     public string? DataFolder { get; init; }
 
-    /// <summary><c>--log-format</c>, <c>ROADBALANCER_LOG_FORMAT</c>, key <c>log_format</c>; default text.</summary>
+    /// <summary>Lines for people, or one JSON object a line; <c>--log-format</c> wins. Key <c>log_format</c>, default text. Read at start only.</summary>
     public LogFormat LogFormat { get; init; }
 
-    /// <summary><c>--log-level</c>, <c>ROADBALANCER_LOG_LEVEL</c>, key <c>log_level</c>; default information.</summary>
+    /// <summary>The least important lines that are written: <c>debug</c> has one for each request; <c>--log-level</c> wins. Key <c>log_level</c>, default information. Read at start only.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 }
 

@@ -70,7 +70,7 @@ internal static class OptionsRules
     {
         if (limits is null)
         {
-            return options with { StreamKeepAlive = options.StreamKeepAlive ?? TimeSpan.Zero };
+            return options;
         }
 
         if (limits.LongestRequest is { } longest && options.TotalTimeout > longest)

@@ -37,29 +37,34 @@ internal sealed partial class AttemptLoop(
     {
         var plan = new RetryPlan(exchange, chance);
         var ending = new Ending(exchange);
-        if (exchange.MayExplain)
+        var refusal = default(Refusal);
+        ErrorAnswer? refused = null;
+        try
         {
-            await ExplainAsync(exchange, plan);
-        }
-
-        var early = default(Lease);
-        if (exchange.Admission is { } admission)
-        {
-            (var refused, early) = await AdmitAsync(exchange, admission, plan);
-            if (refused is not null)
+            if (exchange.MayExplain)
             {
-                await RefuseAsync(exchange, refused);
-                return;
+                await ExplainAsync(exchange, plan);
             }
-        }
 
-        var (lease, refusal) = early is null ? await exchange.WaitAsync(AcquireFirstAsync(exchange, plan)) : new Acquisition(early, default);
-        while (lease is not null)
-        {
-            var (attempt, outcome) = await TryAsync(exchange, plan, lease);
-            using (attempt)
+            var lease = default(Lease);
+            if (exchange.Admission is { } admission)
             {
-                ending.Note(attempt, outcome);
+                (refused, lease) = await AdmitAsync(exchange, admission, plan);
+            }
+
+            if (refused is null && lease is null)
+            {
+                (lease, refusal) = await exchange.WaitAsync(AcquireFirstAsync(exchange, plan));
+            }
+
+            while (lease is not null)
+            {
+                var (attempt, outcome) = await TryAsync(exchange, plan, lease);
+                using (attempt)
+                {
+                    ending.Note(attempt, outcome);
+                }
+
                 if (ending.IsOver)
                 {
                     break;
@@ -68,6 +73,17 @@ internal sealed partial class AttemptLoop(
                 plan.Note(attempt.Lease.Index, outcome);
                 lease = IsWorthAnother(exchange, outcome) ? await exchange.WaitAsync(NextAsync(exchange, plan, attempt.Lease.Index, outcome)) : null;
             }
+        }
+        catch (OperationCanceledException) when (exchange.ClientLeft.IsCancellationRequested)
+        {
+            // It left while it waited for a place: attempts tell of that themselves.
+            ending.NoteLeft();
+        }
+
+        if (refused is not null)
+        {
+            await RefuseAsync(exchange, refused);
+            return;
         }
 
         Report(exchange, ending);
@@ -131,7 +147,7 @@ internal sealed partial class AttemptLoop(
 
     private async Task RefuseAsync(Exchange exchange, ErrorAnswer refused)
     {
-        metrics.RequestEnded(exchange, null);
+        metrics.RequestEnded(exchange, null, null);
         exchange.Span?.Describe(exchange, "key_limited", null);
         exchange.Admission?.WriteHeaders(exchange.Http.Response.Headers);
         await refused.WriteAsync(exchange.Http, exchange.RequestId);
@@ -294,7 +310,7 @@ internal sealed partial class AttemptLoop(
     private void Report(Exchange exchange, Ending ending)
     {
         var outcome = ending.Name;
-        metrics.RequestEnded(exchange, ending.Last);
+        metrics.RequestEnded(exchange, ending.Last, ending.Decisive);
         exchange.Span?.Describe(exchange, outcome, ending.Last);
         if (ending.IsLost)
         {

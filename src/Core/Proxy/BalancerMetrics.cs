@@ -18,6 +18,7 @@ internal sealed class BalancerMetrics : IDisposable
     private readonly Meter _meter;
     private readonly TrafficFamilies _traffic;
     private readonly Count _refused;
+    private readonly Count _leftWaiting;
     private readonly Count _retries;
     private readonly Count _joined;
     private readonly Count _notJoined;
@@ -41,7 +42,7 @@ internal sealed class BalancerMetrics : IDisposable
         _meter = meters.Create(MeterName, typeof(BalancerMetrics).Assembly.GetName().Version?.ToString(3));
         All = new MetricSet(_meter);
         _traffic = new TrafficFamilies(All);
-        _refused = _traffic.Requests.With("", "refused");
+        (_refused, _leftWaiting) = (_traffic.Requests.With("", "refused"), _traffic.Requests.With("", Trail.NameOf(OutcomeKind.ClientLeft)));
         _retries = All.Counter("roadbalancer.retries", "{attempt}", "Attempts after a request's first.").With();
         var recoveries = All.Counter("roadbalancer.stream.recoveries", "{stream}", "Broken streams that were taken up elsewhere.", "result");
         (_joined, _notJoined) = (recoveries.With("joined"), recoveries.With("failed"));
@@ -67,21 +68,20 @@ internal sealed class BalancerMetrics : IDisposable
     public void StateServedFromMemory(bool isSo) => Volatile.Write(ref _isFallenBack, isSo ? 1 : 0);
 
     /// <param name="exchange">The request.</param>
-    /// <param name="last">The last attempt's outcome; null for a request that no backend took.</param>
-    public void RequestEnded(Exchange exchange, AttemptOutcome? last)
+    /// <param name="last">What came of it; null for a request that no backend took.</param>
+    /// <param name="attempt">The attempt that decided it, where there was one.</param>
+    public void RequestEnded(Exchange exchange, AttemptOutcome? last, AttemptRecord? attempt)
     {
-        var isJoined = false;
-        if (last is { } outcome && exchange.Attempts is [.., var attempt])
+        if (last is { } outcome && attempt is not null)
         {
-            isJoined = attempt.Join != JoinMode.None;
             SeriesOf(exchange.Pool, exchange.Pool.IndexOf(attempt.Backend))?.RequestEnded(outcome.Kind);
         }
         else
         {
-            _refused.Add();
+            (last is null ? _refused : _leftWaiting).Add();
         }
 
-        MapOf(exchange.Pool).For(exchange).RequestEnded(exchange.Elapsed, last, isJoined);
+        MapOf(exchange.Pool).For(exchange).RequestEnded(exchange.Elapsed, last, attempt is { Join: not JoinMode.None });
     }
 
     public void AttemptEnded(Lease lease, in AttemptOutcome outcome) => SeriesOf(lease.Pool, lease.Index)?.AttemptEnded(outcome);

@@ -27,9 +27,16 @@ internal sealed class Ending(Exchange exchange)
     /// <summary>What the last attempt came to; null when no backend took the request.</summary>
     public AttemptOutcome? Last => _last;
 
+    /// <summary>The attempt that decided so far: where two raced, not the later one but the better one.</summary>
+    public AttemptRecord? Decisive { get; private set; }
+
+    /// <summary>The client left while no backend was being asked.</summary>
+    public void NoteLeft() => _last = new AttemptOutcome(OutcomeKind.ClientLeft);
+
     public void Note(Attempt attempt, in AttemptOutcome outcome)
     {
         _last = outcome;
+        Decisive = attempt.Record;
 
         // That a model does not exist is told only when no backend could have had it.
         _told = _told is not null && outcome.Kind == OutcomeKind.ModelAbsent ? _told : outcome;

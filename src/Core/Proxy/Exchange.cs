@@ -61,7 +61,7 @@ internal sealed class Exchange(HttpContext http, Pool pool, TimeProvider time) :
     /// <summary>Keeps the connection of a client that waits for a stream from falling silent; null for one that need not, or does not wait for a stream.</summary>
     public KeepAlive? KeepAlive { get; init; }
 
-    /// <summary>Attempts so far, the running one last.</summary>
+    /// <summary>Attempts so far, the one begun last at the end.</summary>
     public List<AttemptRecord> Attempts { get; } = new(1);
 
     /// <summary>What this client has of a streamed answer.</summary>

@@ -27,18 +27,18 @@ internal sealed class KeepAlive(HttpContext http, string requestId, TimeSpan per
     /// <summary>The result of <paramref name="work"/>; as long as it is waited for, comments go out.</summary>
     public async Task<T> WhileAsync<T>(Task<T> work)
     {
-        while (true)
+        while (!work.IsCompleted)
         {
+            // What came just when the time was over counts: only the work itself says how it ended.
             var left = period - time.GetElapsedTime(_quietSince);
-            try
-            {
-                return await work.WaitAsync(left > Least ? left : Least, time);
-            }
-            catch (TimeoutException) when (!work.IsCompleted)
+            await ((Task)work).WaitAsync(left > Least ? left : Least, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (!work.IsCompleted)
             {
                 await SpeakAsync();
             }
         }
+
+        return await work;
     }
 
     private async Task SpeakAsync()

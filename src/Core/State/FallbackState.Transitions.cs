@@ -110,9 +110,16 @@ internal sealed partial class FallbackState
         return null;
     }
 
-    private async ValueTask RememberAsync(Pool pool)
+    private async ValueTask RememberAsync(Pool pool) => Remember(await _shared.ReadAsync(pool.Name, CancellationToken.None));
+
+    /// <summary>Memory goes on from what was told last, so that no number is followed by a smaller one.</summary>
+    private PoolSnapshot Remember(PoolSnapshot snapshot)
     {
-        var snapshot = await _shared.ReadAsync(pool.Name, CancellationToken.None);
-        _known = (snapshot, _memory.Clock - snapshot.NowMs);
+        lock (_lock)
+        {
+            _known = (snapshot, _memory.Clock - snapshot.NowMs);
+        }
+
+        return snapshot;
     }
 }

@@ -112,7 +112,7 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
         {
             try
             {
-                return await _shared.ReadAsync(pool, cancellationToken);
+                return Remember(await _shared.ReadAsync(pool, cancellationToken));
             }
             catch (SharedStateException exception)
             {

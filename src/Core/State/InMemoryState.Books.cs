@@ -15,7 +15,7 @@ internal sealed partial class InMemoryState
 
         public Vitals Vitals { get; } = vitals;
 
-        public BackendTotals Totals { get; } = totals;
+        public BackendTotals Totals { get; set; } = totals;
 
         /// <summary>How many of the requests in flight are other instances', as they last reported them.</summary>
         public int Elsewhere { get; set; }
@@ -46,7 +46,7 @@ internal sealed partial class InMemoryState
         public long Turn { get; set; }
 
         /// <summary>The life of the store that these were taken over from; 0 when they began here.</summary>
-        public long Birth { get; init; }
+        public long Birth { get; set; }
 
         /// <summary>What is known of a backend from elsewhere; before the first view.</summary>
         public void Put(string name, Vitals vitals, BackendTotals totals) => _entries[name] = new Entry(name, vitals, totals);

@@ -126,6 +126,20 @@ internal sealed partial class InMemoryState
         }
     }
 
+    /// <summary>Counts on from what a shared store had counted; how backends stand is left as it is.</summary>
+    public void CountFrom(Pool pool, PoolSnapshot known)
+    {
+        lock (_lock)
+        {
+            var books = BooksNeedsLock(pool.Name);
+            books.Birth = known.Birth;
+            foreach (var entry in books.ViewOf(pool).Entries)
+            {
+                entry.Totals = known.For(entry.Name).Totals.Copy();
+            }
+        }
+    }
+
     /// <summary>Other instances' requests can no longer be seen to end.</summary>
     public void ForgetElsewhere(Pool pool)
     {

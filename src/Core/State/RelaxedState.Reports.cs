@@ -31,6 +31,26 @@ internal sealed partial class RelaxedState
         return null;
     }
 
+    /// <summary>What all had counted, so that statistics go on from there when the store goes away. Null when it is known, else why not.</summary>
+    private async ValueTask<string?> RememberAsync(Pool pool)
+    {
+        if (_known is not null && _time.GetElapsedTime(_knownAt) < Remembered)
+        {
+            return null;
+        }
+
+        try
+        {
+            _known = await _shared.ReadAsync(pool.Name, CancellationToken.None);
+            _knownAt = _time.GetTimestamp();
+            return null;
+        }
+        catch (SharedStateException exception)
+        {
+            return exception.Message;
+        }
+    }
+
     private void QueueReports(Pool pool)
     {
         List<Decided> decided;
@@ -69,7 +89,13 @@ internal sealed partial class RelaxedState
             _hasReturned = false;
         }
 
-        _memory.ForgetElsewhere(_memory.Here(_pools.Current.Name).Pool ?? _pools.Current);
+        var pool = _memory.Here(_pools.Current.Name).Pool ?? _pools.Current;
+        _memory.ForgetElsewhere(pool);
+        if (_known is { } known)
+        {
+            _memory.CountFrom(pool, known);
+        }
+
         _metrics.StateServedFromMemory(true);
         LogFallen(reason);
     }

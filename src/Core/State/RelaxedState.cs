@@ -27,6 +27,9 @@ internal sealed partial class RelaxedState : BackgroundService, IBalancerState
     /// <summary>How often a Redis that does not serve is tried.</summary>
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>How old the totals may be that statistics go on from when the store goes away.</summary>
+    private static readonly TimeSpan Remembered = TimeSpan.FromSeconds(1);
+
     /// <summary>Events of one report; more go into several.</summary>
     private const int ReportedAtOnce = 256;
 
@@ -43,6 +46,8 @@ internal sealed partial class RelaxedState : BackgroundService, IBalancerState
     private readonly long _holder;
     private List<Decided> _decided = [];
     private Dictionary<string, BackendTotals> _counted = new(StringComparer.OrdinalIgnoreCase);
+    private PoolSnapshot? _known;
+    private long _knownAt;
     private long _reports;
     private volatile bool _isAlone = true;
     private volatile bool _hasReturned;
@@ -105,7 +110,7 @@ internal sealed partial class RelaxedState : BackgroundService, IBalancerState
         {
             try
             {
-                return await _shared.ReadAsync(pool, cancellationToken);
+                return _known = await _shared.ReadAsync(pool, cancellationToken);
             }
             catch (SharedStateException exception)
             {
@@ -138,7 +143,7 @@ internal sealed partial class RelaxedState : BackgroundService, IBalancerState
                 return false;
             }
 
-            if (await SendAsync(pool) is { } fault)
+            if ((await SendAsync(pool) ?? await RememberAsync(pool)) is { } fault)
             {
                 Fall(fault);
                 return false;

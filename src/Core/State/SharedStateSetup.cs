@@ -66,11 +66,11 @@ internal static class SharedStateSetup
         }
     }
 
-    /// <summary>Whether memory decides for want of Redis, whichever store decides; null where there is no Redis to share.</summary>
-    public static bool? IsFallenBack(this IServiceProvider services) => services.GetRequiredService<IBalancerState>() switch
+    /// <summary>Asks whether memory decides, without the others, though there is a shared store; null where there is none.</summary>
+    public static Func<bool>? FallenBack(this IServiceProvider services) => services.GetRequiredService<IBalancerState>() switch
     {
-        FallbackState fallback => fallback.IsFallenBack,
-        RelaxedState relaxed => relaxed.IsFallenBack,
+        FallbackState fallback => () => fallback.IsFallenBack,
+        RelaxedState relaxed => () => relaxed.IsFallenBack,
         _ => null,
     };
 
