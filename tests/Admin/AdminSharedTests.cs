@@ -25,8 +25,12 @@ public sealed class AdminSharedTests(SharedRedis redis)
 
         var added = await one.DoAsync("POST", "/backends", $$"""{"name":"c","url":"{{c.BaseUrl}}","api_key":"k-c"}""", HttpStatusCode.Created);
         await Await.Until(() => all.All(host => host.Pools.Current.IndexOf("c") == 2), "all have the new one");
+
+        // An instance that learns of two changes at once tells them as one.
         await two.DoAsync("POST", "/backends/a/disable");
+        await Await.Until(() => !three.Pools.Current.Backends[0].Enabled, "the third knows of the first change");
         await two.DoAsync("POST", "/backends/b/drain");
+        await Await.Until(() => three.Pools.Current.Backends[1].Draining, "and of the second");
         await three.DoAsync("PUT", "/strategy", """{"strategy":"random","failure_threshold":1}""");
         var version = three.Pools.Edits.Version;
         await Await.Until(() => all.All(host => host.Pools.Edits.Version == version), "all have all four");
@@ -91,11 +95,14 @@ public sealed class AdminSharedTests(SharedRedis redis)
         await Await.Until(() => one.Service<FallbackState>().IsFallenBack, "memory serves");
 
         var drained = await one.DoAsync("POST", "/backends/a/drain");
+        var again = await one.DoAsync("POST", "/backends/a/drain");
         var reset = await one.DoAsync("POST", "/backends/a/reset");
         var status = await one.DoAsync("GET", "/status");
         await server.StartAgainAsync();
         await Await.Until(() => two.Pools.Current.Backends[0].Draining, "the other knows", TimeSpan.FromSeconds(30));
 
+        Assert.Equal("here", again.Data.GetProperty("in_force").GetString());
+        Assert.Equal("everywhere", (await two.DoAsync("POST", "/backends/a/drain")).Data.GetProperty("in_force").GetString());
         Assert.Equal(("here", "here", "fallback"), (drained.Data.GetProperty("in_force").GetString(), reset.Data.GetProperty("in_force").GetString(), status.Data.GetProperty("shared_state").GetString()));
     }
 

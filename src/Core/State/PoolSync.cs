@@ -167,7 +167,7 @@ internal sealed partial class PoolSync : BackgroundService
             var known = _pools.Edits;
             if (change(known) is not { } changed)
             {
-                return true;
+                return _shared is null || known.Version == 0 || await IsEverywhereAsync(known);
             }
 
             var wanted = changed with
@@ -199,6 +199,19 @@ internal sealed partial class PoolSync : BackgroundService
                 Apply(wanted);
                 return false;
             }
+        }
+    }
+
+    /// <summary>Whether the store has <paramref name="known"/>, which nothing is to be changed of.</summary>
+    private async Task<bool> IsEverywhereAsync(PoolEdits known)
+    {
+        try
+        {
+            return (await _shared!.DefineAsync(_pools.Current.Name, 0, null)).Version >= known.Version;
+        }
+        catch (Exception exception) when (exception is SharedStateException or System.Text.Json.JsonException)
+        {
+            return false;
         }
     }
 
