@@ -56,6 +56,70 @@ public class BackendEntityTests
     }
 
     [Fact]
+    public void Run_ManyOperations_ComeToTheSameAsOneByOne()
+    {
+        var chance = new Chance(11);
+        for (var round = 0; round < 40; round++)
+        {
+            string? state = null;
+            var run = new BackendRun(null);
+            for (var step = 0; step < 60; step++)
+            {
+                var (operation, input) = AnyOperation(chance, step);
+                var reply = BackendEntity.Apply(state, operation, input);
+                var (result, error) = run.Apply(operation, input);
+                state = reply.State;
+                Assert.Equal((reply.Result, reply.Error), (result, error));
+            }
+
+            Assert.Equal(state, run.State);
+        }
+    }
+
+    [Theory]
+    [InlineData("no state of ours")]
+    [InlineData("{\"schema\":2}")]
+    public void Run_StateThatCannotBeRead_StaysAsItIsUntilItIsDeleted(string state)
+    {
+        var run = new BackendRun(state);
+        Assert.NotNull(run.Apply("put", Counted.Put(1, Counted.Of(1)).ToJson()).Error);
+        Assert.NotNull(run.Apply("get", null).Error);
+        Assert.Equal(state, run.State);
+        Assert.Equal(default, run.Apply("delete", null));
+        Assert.Null(run.Apply("put", Counted.Put(1, Counted.Of(1)).ToJson()).Error);
+        Assert.Equal(1, BackendRecord.Parse(run.State!).Totals.Requests);
+    }
+
+    [Theory]
+    [InlineData("get")]
+    [InlineData("put")]
+    [InlineData("trip")]
+    [InlineData("configure")]
+    [InlineData("unknown")]
+    public void Run_TenThousandOperationsOnALargeState_AreAllAnswered(string operation)
+    {
+        var large = new BackendRun(null);
+        for (var hour = 0; hour < 400 * 24; hour++)
+        {
+            large.Apply("put", Counted.Put(hour + 1, Counted.Of(3), (Midnight + hour, Bucket.Of(Counted.Of(3)))).ToJson());
+        }
+
+        string[] inputs = [.. Enumerable.Range(0, 10_000).Select(n => operation switch
+        {
+            "put" => Counted.Put(20_000 + n, Counted.Of(9), (Midnight + (400 * 24), Bucket.Of(Counted.Of(9)))).ToJson(),
+            "trip" => $$"""{"at":{{n + 1}}}""",
+            _ => $$"""{"version":{{n + 1}},"threshold":3,"cooldown":1000}""",
+        })];
+        var state = large.State;
+        var began = TimeProvider.System.GetTimestamp();
+        var run = new BackendRun(state);
+        var answered = inputs.Count(input => run.Apply(operation, input) is { Result: not null } or { Error: not null });
+        Assert.NotNull(run.State);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{operation}: {TimeProvider.System.GetElapsedTime(began).TotalMilliseconds:0} ms for a state of {state!.Length:N0} bytes");
+        Assert.Equal(inputs.Length, answered);
+    }
+
+    [Fact]
     public void Delete_AnyState_LeavesNone()
     {
         Assert.Equal(default, BackendEntity.Apply("damaged", "delete", null));
@@ -210,4 +274,15 @@ public class BackendEntityTests
 
         return new string(letters, 0, chance.Next(3) == 0 ? chance.Next(letters.Length) : letters.Length);
     }
+
+    private static (string Operation, string? Input) AnyOperation(Chance chance, int step) => chance.Next(9) switch
+    {
+        0 => ("get", null),
+        1 => ("configure", $$"""{"version":{{chance.Next(60)}},"threshold":{{chance.Next(9)}},"cooldown":5}"""),
+        2 => ("trip", $$"""{"at":{{chance.Next(99)}}}"""),
+        3 => ("reset", chance.Next(2) == 0 ? null : $$"""{"at":{{chance.Next(99)}}}"""),
+        4 => ("put", "{}"),
+        5 => (chance.Next(5) == 0 ? "delete" : "nonsense", "[]"),
+        _ => ("put", Counted.Put(1 + chance.Next(step + 2), Counted.Of(chance.Next(9)), (Midnight + chance.Next(2_000), Bucket.Of(Counted.Of(chance.Next(9))))).ToJson()),
+    };
 }

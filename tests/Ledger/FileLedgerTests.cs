@@ -50,8 +50,9 @@ public sealed class FileLedgerTests : IDisposable
         }
         finally
         {
-            await using var reader = new FileStream(pipe, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            using var reader = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("cat", [pipe]) { RedirectStandardOutput = true })!;
             await Await.For((await asked)[0], "the disk");
+            await reader.WaitForExitAsync(TestContext.Current.CancellationToken);
         }
     }
 

@@ -18,6 +18,7 @@ internal sealed class Engine : IAsyncDisposable
 {
     private readonly ServiceProvider _services;
     private readonly ProxyEndpoint _endpoint;
+    private readonly Rehydration? _rehydration;
     private readonly Task _started;
     private readonly ConcurrentDictionary<InProcessCall, bool> _calls = new();
     private readonly Lock _lock = new();
@@ -45,6 +46,7 @@ internal sealed class Engine : IAsyncDisposable
         State = _services.GetRequiredService<IBalancerState>();
         Totals = _services.GetRequiredService<LifetimeTotals>();
         Time = _services.GetRequiredService<TimeProvider>();
+        _rehydration = _services.GetService<Rehydration>();
 
         // What runs from now on belongs to nobody's request and must not keep the ambient values of the one that happens to begin it.
         using (ExecutionContext.SuppressFlow())
@@ -68,6 +70,11 @@ internal sealed class Engine : IAsyncDisposable
         ThrowIfDisposed();
         cancellationToken.ThrowIfCancellationRequested();
         await _started.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (_rehydration is { Over.IsCompleted: false })
+        {
+            await _rehydration.Over.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         var body = request.Content is null ? [] : await request.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
         var call = new InProcessCall(request, body);
         _calls[call] = true;

@@ -17,63 +17,51 @@ internal static class BackendEntity
     public const string Name = "BackendEntity";
 
     /// <summary>The most that is read as an input.</summary>
-    private const int MostInput = 128 * 1024;
+    internal const int MostInput = 128 * 1024;
 
+    /// <summary>One operation. Of many on one state, <see cref="BackendRun"/> reads and writes it once.</summary>
     public static EntityReply Apply(string? state, string operation, string? input)
     {
-        try
-        {
-            return operation == "delete" ? new EntityReply(null, null, null)
-                : input is { Length: > MostInput } ? EntityReply.Refuse(state, $"{operation}: the input is longer than {MostInput:N0} characters")
-                : Apply(state is null ? BackendRecord.None : BackendRecord.Parse(state), state, operation, input);
-        }
-        catch (FormatException exception)
-        {
-            return EntityReply.Refuse(state, $"{operation}: {exception.Message}");
-        }
-        catch (NotSupportedException exception)
-        {
-            return EntityReply.Refuse(state, $"{operation}: {exception.Message}");
-        }
-        catch (Exception exception)
-        {
-            // An answer that is none loses the whole batch, so that even a fault of this code ends in one.
-            return EntityReply.Refuse(state, $"{exception.GetType().Name} in {Name}");
-        }
+        var run = new BackendRun(state);
+        var (result, error) = run.Apply(operation, input);
+        return error is null ? new(run.State, result, null) : EntityReply.Refuse(state, error);
     }
 
-    private static EntityReply Apply(BackendRecord record, string? state, string operation, string? input) => operation switch
+    /// <summary>The record after the operation, the very same where it changes nothing, and the operation's result.</summary>
+    /// <exception cref="FormatException">The operation cannot be done; the message says why.</exception>
+    internal static (BackendRecord Record, string Result) Change(BackendRecord record, string operation, string? input) => operation switch
     {
-        "put" => Put(record, state, BackendPut.Parse(input ?? "")),
-        "configure" => Configure(record, state, input ?? ""),
-        "trip" => Trip(record, state, input ?? ""),
+        "put" => Put(record, Parsed(input)),
+        "configure" => Configure(record, input ?? ""),
+        "trip" => Trip(record, input ?? ""),
         "reset" => Reset(record, input),
-        "get" => new EntityReply(state, state, null),
-        _ => EntityReply.Refuse(state, $"unknown operation '{(operation.Length <= 40 ? operation : operation[..40])}'; there are put, configure, trip, reset, get and delete"),
+        _ => throw new FormatException($"unknown operation '{(operation.Length <= 40 ? operation : operation[..40])}'; there are put, configure, trip, reset, get and delete"),
     };
 
-    private static EntityReply Put(BackendRecord record, string? state, BackendPut put) =>
-        put.Version <= record.Version || (put.After ?? record.Version) != record.Version ? Passed(state, record.Version) : Changed(put.ApplyTo(record), put.Version);
+    private static BackendPut Parsed(string? input) => BackendPut.Parse(input ?? "");
 
-    private static EntityReply Configure(BackendRecord record, string? state, string input)
+    private static (BackendRecord Record, string Result) Put(BackendRecord record, BackendPut put) =>
+        put.Version <= record.Version || (put.After ?? record.Version) != record.Version ? (record, Result(record.Version)) : (put.ApplyTo(record), Result(put.Version));
+
+    private static (BackendRecord Record, string Result) Configure(BackendRecord record, string input)
     {
         using var document = EntityJson.Parse(input);
         var root = document.RootElement;
         var (version, threshold, cooldown) = (EntityJson.Number(root, "version"), EntityJson.Number(root, "threshold"), EntityJson.Number(root, "cooldown"));
         return version <= record.ConfiguredVersion
-            ? Passed(state, record.ConfiguredVersion)
-            : Changed(record with { ConfiguredVersion = version, Threshold = threshold, CooldownMs = cooldown }, version);
+            ? (record, Result(record.ConfiguredVersion))
+            : (record with { ConfiguredVersion = version, Threshold = threshold, CooldownMs = cooldown }, Result(version));
     }
 
-    private static EntityReply Trip(BackendRecord record, string? state, string input)
+    private static (BackendRecord Record, string Result) Trip(BackendRecord record, string input)
     {
         using var document = EntityJson.Parse(input);
         var trip = new Trip(EntityJson.Number(document.RootElement, "at"), EntityJson.OptionalNumber(document.RootElement, "count") ?? 1);
         var after = record.WithTrips([trip]);
-        return after.Trips.SequenceEqual(record.Trips) ? Passed(state, record.Version) : Changed(after, record.Version);
+        return (after.Trips.SequenceEqual(record.Trips) ? record : after, Result(record.Version));
     }
 
-    private static EntityReply Reset(BackendRecord record, string? input)
+    private static (BackendRecord Record, string Result) Reset(BackendRecord record, string? input)
     {
         long? at = null;
         if (!string.IsNullOrEmpty(input) && input != "null")
@@ -83,12 +71,8 @@ internal static class BackendEntity
         }
 
         var until = at ?? (record.Trips.IsEmpty ? record.ResetAtMs : record.Trips[^1].AtUnixMs);
-        return Changed((record with { ResetAtMs = Math.Max(record.ResetAtMs, until) }).WithTrips([]), record.Version);
+        return ((record with { ResetAtMs = Math.Max(record.ResetAtMs, until) }).WithTrips([]), Result(record.Version));
     }
-
-    private static EntityReply Passed(string? state, long version) => new(state, Result(version), null);
-
-    private static EntityReply Changed(BackendRecord record, long version) => new(record.ToJson(), Result(version), null);
 
     private static string Result(long version) => string.Create(CultureInfo.InvariantCulture, $$"""{"version":{{version}}}""");
 }

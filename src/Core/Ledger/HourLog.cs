@@ -26,7 +26,17 @@ internal sealed class HourLog
     /// <summary>The year 3111: nothing that counts comes later.</summary>
     private const long MostHours = 10_000_000;
 
-    private HourLog(ImmutableSortedDictionary<long, Bucket> hours, ImmutableSortedDictionary<long, Bucket> days) => (Hours, Days) = (hours, days);
+    /// <summary>The newest hour and the newest day that is rolled up; -1 for none. Kept, because the dictionaries can only be walked through for them.</summary>
+    private readonly long _lastHour;
+    private readonly long _lastDay;
+
+    private HourLog(ImmutableSortedDictionary<long, Bucket> hours, ImmutableSortedDictionary<long, Bucket> days)
+        : this(hours, days, hours.IsEmpty ? -1 : hours.Keys.Last(), days.IsEmpty ? -1 : days.Keys.Last())
+    {
+    }
+
+    private HourLog(ImmutableSortedDictionary<long, Bucket> hours, ImmutableSortedDictionary<long, Bucket> days, long lastHour, long lastDay) =>
+        (Hours, Days, _lastHour, _lastDay) = (hours, days, lastHour, lastDay);
 
     /// <summary>By number of the hour, none of them empty.</summary>
     public ImmutableSortedDictionary<long, Bucket> Hours { get; }
@@ -44,10 +54,15 @@ internal sealed class HourLog
     /// <summary>With that bucket in place of the one there; one that is rolled up already, or out of all bounds, changes nothing.</summary>
     public HourLog With(long hour, Bucket bucket)
     {
-        if (hour is < 0 or >= MostHours || (!Hours.IsEmpty && hour / HoursADay < (Hours.Keys.Last() / HoursADay) - DaysOfHours)
-            || (!Days.IsEmpty && hour / HoursADay <= Days.Keys.Last()))
+        if (hour is < 0 or >= MostHours || (_lastHour >= 0 && hour / HoursADay < (_lastHour / HoursADay) - DaysOfHours) || hour / HoursADay <= _lastDay)
         {
             return this;
+        }
+
+        // Within the newest day nothing is rolled up.
+        if (!bucket.IsEmpty && _lastHour >= 0 && hour / HoursADay <= _lastHour / HoursADay)
+        {
+            return new HourLog(Hours.SetItem(hour, bucket), Days, Math.Max(hour, _lastHour), _lastDay);
         }
 
         return RollUp(bucket.IsEmpty ? Hours.Remove(hour) : Hours.SetItem(hour, bucket), Days);

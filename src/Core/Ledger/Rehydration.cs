@@ -24,6 +24,13 @@ internal sealed class Rehydration(RedisLink link, PoolSync sync, LifetimeTotals 
     /// <summary>Completes, never with a fault, when all is known here, when it cannot be had, or when it took too long.</summary>
     public Task Over => _over.Task;
 
+    public override Task StopAsync(CancellationToken cancellationToken)
+    {
+        // Stopped before it ran, it never will: nobody is to wait for that.
+        _over.TrySetResult();
+        return base.StopAsync(cancellationToken);
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         try
