@@ -86,6 +86,30 @@ public sealed class RedisKeyBooksTests(SharedRedis redis) : KeyBooksContract, IA
     }
 
     [Fact]
+    public async Task ReserveAsync_GrantedTooLate_ThePlaceIsNotKept()
+    {
+        await using var server = await RedisServer.StartAsync();
+        await using var link = server.Link(TimeSpan.FromSeconds(1));
+        Assert.Null(await link.ConnectAsync());
+        await using var books = new RedisKeyBooks(link, "x:", TimeProvider.System, new Chance(1));
+        var demand = Demand(new KeyLimits { MaxConcurrency = 1 }, 0);
+        await books.SettleAsync(demand, (await books.ReserveAsync(demand))!.Value, 0);
+
+        await server.SignalAsync("STOP");
+        Assert.Null(await books.ReserveAsync(demand));
+        await server.SignalAsync("CONT");
+
+        // On the one connection, what was given up on is carried out before this.
+        var verdict = default(KeyVerdict?);
+        while (verdict is null)
+        {
+            verdict = await books.ReserveAsync(demand);
+        }
+
+        Assert.Equal(KeyRefusal.None, verdict.Value.Refusal);
+    }
+
+    [Fact]
     public async Task Chat_ConsistencyRelaxed_KeepsTheSharedLimit()
     {
         await using var upstream = ScriptedUpstream.Start(Scripts.Chat("one two three"));

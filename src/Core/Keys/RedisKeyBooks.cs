@@ -56,6 +56,12 @@ internal sealed class RedisKeyBooks : IKeyBooks, IAsyncDisposable
         ]);
         if (reply.Fault is not null)
         {
+            if (limits.MaxConcurrency is not null)
+            {
+                // An answer that comes too late may still grant the place; what is sent after it is done after it.
+                _ = FreeAsync(keys, hold).AsTask();
+            }
+
             return null;
         }
 
@@ -106,10 +112,12 @@ internal sealed class RedisKeyBooks : IKeyBooks, IAsyncDisposable
             foreach (var (hold, keys) in holds.Where(pair => !_held.ContainsKey(pair.Key)))
             {
                 // Ended while it was being renewed, which may have put it back.
-                await _link.EvaluateAsync(Settle, keys, [SharedView.Pack(Clock(), -1, 0, 0, hold)]);
+                await FreeAsync(keys, hold);
             }
         }
     }
+
+    private ValueTask<RedisReply> FreeAsync(RedisKey[] keys, long hold) => _link.EvaluateAsync(Settle, keys, [SharedView.Pack(Clock(), -1, 0, 0, hold)]);
 
     /// <summary>Named by digest: a key's name may have any character in it.</summary>
     private RedisKey[] KeysOf(in KeyDemand demand) => _keys.GetOrAdd((demand.Pool, demand.Key.Name), static (of, prefix) =>

@@ -5,11 +5,17 @@ namespace Roadbalancer.Proxy;
 /// <summary>A growing buffer on the shared array pool: written at its end, used up from its start.</summary>
 internal sealed class PooledBytes : IBufferWriter<byte>, IDisposable
 {
+    /// <summary>More than this takes a millisecond and longer to go through.</summary>
+    private const int Large = 256 * 1024;
+
     private byte[] _bytes = [];
     private int _start;
     private int _end;
 
     public int Length => _end - _start;
+
+    /// <summary>Not to be gone through on a thread that watches sockets (<see cref="ServerSetup.PreferInlineSockets"/>): every other stream of that thread would wait for it.</summary>
+    public bool IsLarge => Length > Large;
 
     public ReadOnlySpan<byte> Span => _bytes.AsSpan(_start, Length);
 

@@ -187,6 +187,11 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
                 return;
             }
 
+            if (body.IsLarge)
+            {
+                await Task.Yield();
+            }
+
             if (!RequestReader.TryRead(body.Span, path, ContentTypeOf(http.Request, body.Span), out var facts, out var error))
             {
                 await ErrorAnswer.Invalid(error!).WriteAsync(http, requestId);

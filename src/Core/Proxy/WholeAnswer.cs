@@ -82,6 +82,11 @@ internal sealed class WholeAnswer(
 
     private async ValueTask<AttemptOutcome?> CheckAsync()
     {
+        if (_body.IsLarge)
+        {
+            await Task.Yield();
+        }
+
         if (_coding is not null && _body.Length > 0)
         {
             _plain = await DecodeAsync(_coding);
