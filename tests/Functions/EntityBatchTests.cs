@@ -25,7 +25,7 @@ public sealed class EntityBatchTests
             var state = batch.EntityState;
             for (var i = 0; i < batch.Operations.Count; i++)
             {
-                var reply = Operation(name)(state, batch.Operations[i].Operation, batch.Operations[i].Input);
+                var reply = Apply(name, state, batch.Operations[i]);
                 Assert.True(reply.Error == result.Results[i].Failure?.FailureDetails.ErrorMessage && reply.Result == result.Results[i].Success?.Result, $"seed {seed}, operation {i}");
                 state = reply.State;
             }
@@ -106,7 +106,7 @@ public sealed class EntityBatchTests
     [InlineData("""{"Data":{"context":"\"////\""}}""")]
     public void Answer_CallThatIsNone_FailsAsAWhole(string body)
     {
-        var reply = EntityBatch.Answer(Encoding.UTF8.GetBytes(body), BackendEntity.Apply, TimeProvider.System);
+        var reply = EntityBatch.Answer(Encoding.UTF8.GetBytes(body), state => new BackendRun(state), TimeProvider.System);
         Assert.True(reply.Refused);
         Assert.Contains("nothing of it was done", reply.Report, StringComparison.Ordinal);
         var result = EntityBatchResult.Parser.ParseFrom(reply.Result);
@@ -118,7 +118,7 @@ public sealed class EntityBatchTests
     public void Answer_InputWithoutTheInnerQuotes_IsRead()
     {
         var body = EntityCall.BodyOf(Convert.ToBase64String(EntityCall.Batch(null, ("get", null)).ToByteArray()));
-        Assert.False(EntityBatch.Answer(Encoding.UTF8.GetBytes(body), BackendEntity.Apply, TimeProvider.System).Refused);
+        Assert.False(EntityBatch.Answer(Encoding.UTF8.GetBytes(body), state => new BackendRun(state), TimeProvider.System).Refused);
     }
 
     [Fact]
@@ -144,7 +144,7 @@ public sealed class EntityBatchTests
         var batch = EntityCall.Batch("1", ("good", null), ("bad", null), ("good", "2"));
         var reply = EntityBatch.Answer(
             Encoding.UTF8.GetBytes(EntityCall.Body(batch.ToByteArray())),
-            (state, operation, _) => operation == "bad" ? throw new InvalidOperationException("secret") : new EntityReply(state + "1", null, null), TimeProvider.System);
+            state => new Faulty(state), TimeProvider.System);
         var result = EntityBatchResult.Parser.ParseFrom(reply.Result);
         Assert.Equal([null, "fault of the program: InvalidOperationException", null], result.Results.Select(one => one.Failure?.FailureDetails.ErrorMessage));
         Assert.Equal("111", result.EntityState);
@@ -173,12 +173,16 @@ public sealed class EntityBatchTests
 
     public static TheoryData<string> Entities => [BackendEntity.Name, RegistryEntity.Name];
 
-    private static EntityOperation Operation(string name) => name == BackendEntity.Name ? BackendEntity.Apply : RegistryEntity.Apply;
+    private static EntityReply Apply(string name, string? state, OperationRequest one) => name == BackendEntity.Name
+        ? BackendEntity.Apply(state, one.Operation, one.Input)
+        : RegistryEntity.Apply(state, one.Operation, one.Input);
+
+    private static IEntityRun Begin(string name, string? state) => name == BackendEntity.Name ? new BackendRun(state) : new RegistryRun(state);
 
     private static EntityBatchResult Answer(string name, byte[] batch)
     {
         // A clock that stands still never runs out of patience.
-        var reply = EntityBatch.Answer(Encoding.UTF8.GetBytes(EntityCall.Body(batch)), Operation(name), new Support.ManualTime());
+        var reply = EntityBatch.Answer(Encoding.UTF8.GetBytes(EntityCall.Body(batch)), state => Begin(name, state), new Support.ManualTime());
         return EntityBatchResult.Parser.ParseFrom(reply.Result);
     }
 
@@ -230,5 +234,16 @@ public sealed class EntityBatchTests
         }
 
         return stream.ToArray();
+    }
+
+    private sealed class Faulty(string? state) : IEntityRun
+    {
+        public string? State { get; private set; } = state;
+
+        public (string? Result, string? Error) Apply(string operation, string? input)
+        {
+            State += operation == "bad" ? throw new InvalidOperationException("secret") : "1";
+            return default;
+        }
     }
 }

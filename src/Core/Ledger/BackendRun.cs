@@ -2,13 +2,12 @@ namespace Roadbalancer.Ledger;
 
 /// <summary>Operations on one <see cref="BackendEntity"/>, one after the other: its state is read once, and written when it is asked for.</summary>
 /// <param name="state">The state before the first; null for none.</param>
-internal sealed class BackendRun(string? state)
+internal sealed class BackendRun(string? state) : IEntityRun
 {
     private string? _text = state;
     private BackendRecord? _record;
     private bool _isWritten = true;
 
-    /// <summary>The state after the last; null when the entity is no more.</summary>
     public string? State
     {
         get
@@ -22,7 +21,6 @@ internal sealed class BackendRun(string? state)
         }
     }
 
-    /// <summary>Does one operation: its result, or why nothing was changed by it. Throws for nothing.</summary>
     public (string? Result, string? Error) Apply(string operation, string? input)
     {
         try

@@ -18,9 +18,6 @@ internal sealed partial class PoolSync : BackgroundService
     /// <summary>How long a change may be unknown here when its message is lost and nothing is asked of the store.</summary>
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long the start waits for what was changed before: the first requests must not find a key good that was taken away, or no key asked for.</summary>
-    private static readonly TimeSpan FirstPatience = TimeSpan.FromSeconds(1);
-
     private readonly PoolSource _pools;
     private readonly RedisState? _shared;
     private readonly TimeProvider _time;
@@ -55,19 +52,6 @@ internal sealed partial class PoolSync : BackgroundService
     /// Puts a change on the disk before it is acknowledged; true when it is there. Null where nothing but the settlement keeps changes.
     /// </summary>
     public Func<PoolEdits, CancellationToken, Task<bool>>? Keep { get; set; }
-
-    /// <summary>Learns of the changes in the store before anything that starts later, the server above all. A store that is away holds nobody up for long.</summary>
-    public override async Task StartAsync(CancellationToken cancellationToken)
-    {
-        if (_shared is not null)
-        {
-            await _shared.ConnectAsync().WaitAsync(FirstPatience, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            cancellationToken.ThrowIfCancellationRequested();
-            await MeetAsync(cancellationToken);
-        }
-
-        await base.StartAsync(cancellationToken);
-    }
 
     /// <summary>Changes the pool here and everywhere; <paramref name="change"/> may be called again when another instance was faster.</summary>
     /// <param name="change">The changed edits, or null to leave everything as it is.</param>

@@ -30,9 +30,6 @@ internal sealed partial class RedisState
         return string.IsNullOrEmpty(document) ? PoolEdits.None : PoolEdits.Parse(document);
     }
 
-    /// <summary>Ends when it is known whether Redis can be reached.</summary>
-    public Task ConnectAsync() => _link.ConnectAsync();
-
     /// <summary>Calls <paramref name="listener"/> with the version of every change of <paramref name="pool"/> that is announced.</summary>
     public void ListenToEdits(string pool, Action<long> listener) => _link.Listen(ChannelOf(pool), message =>
     {

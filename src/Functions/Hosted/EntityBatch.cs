@@ -5,9 +5,6 @@ using Roadbalancer.Ledger;
 
 namespace Roadbalancer.Functions.Hosted;
 
-/// <summary>A durable entity's operation: state, operation and input in; new state, result or error out. Pure, and throws for nothing.</summary>
-internal delegate EntityReply EntityOperation(string? state, string operation, string? input);
-
 /// <summary>What became of a batch.</summary>
 /// <param name="Result">A whole <c>EntityBatchResult</c>, whatever came.</param>
 /// <param name="Report">A line for the log.</param>
@@ -39,9 +36,9 @@ internal static class EntityBatch
 
     /// <summary>Answers a call.</summary>
     /// <param name="call">Its body.</param>
-    /// <param name="operation">What the entity does.</param>
+    /// <param name="begin">The entity over a state.</param>
     /// <param name="time">Measures how long the batch takes.</param>
-    public static EntityBatchReply Answer(ReadOnlyMemory<byte> call, EntityOperation operation, TimeProvider time)
+    public static EntityBatchReply Answer(ReadOnlyMemory<byte> call, Func<string?, IEntityRun> begin, TimeProvider time)
     {
         var batch = new EntityBatchRequest();
         try
@@ -58,7 +55,7 @@ internal static class EntityBatch
             return Refuse(batch, exception is FormatException ? "the batch is not base64" : exception is InvalidProtocolBufferException ? "the batch is not a whole EntityBatchRequest" : "the call is not JSON");
         }
 
-        var (result, failures) = Run(batch, operation, time);
+        var (result, failures) = Run(batch, begin, time);
         return new(result.ToByteArray(), $"{batch.InstanceId}: {result.Results.Count} of {batch.Operations.Count} operations done, {failures} of them failed", Refused: false);
     }
 
@@ -71,12 +68,11 @@ internal static class EntityBatch
         return new(result.ToByteArray(), $"Refused a batch of entity operations, nothing of it was done: {reason}", Refused: true);
     }
 
-    private static (EntityBatchResult Result, int Failures) Run(EntityBatchRequest batch, EntityOperation operation, TimeProvider time)
+    private static (EntityBatchResult Result, int Failures) Run(EntityBatchRequest batch, Func<string?, IEntityRun> begin, TimeProvider time)
     {
         var startedAt = time.GetTimestamp();
         var result = new EntityBatchResult();
-        var reply = new EntityReply(batch.EntityState, null, null);
-        (string? State, OperationRequest Request)? last = null;
+        var run = begin(batch.EntityState);
         var (failures, length) = (0, 0);
         foreach (var request in batch.Operations)
         {
@@ -85,37 +81,30 @@ internal static class EntityBatch
                 break;
             }
 
-            // The same asked of the same has the same answer.
-            var state = reply.State;
-            if (last is not { } before || !ReferenceEquals(before.State, state) || before.Request.Operation != request.Operation || before.Request.Input != request.Input)
-            {
-                reply = Apply(operation, state, request);
-            }
-
-            last = (state, request);
-            failures += reply.Error is null ? 0 : 1;
-            length += reply.Result?.Length ?? 0;
-            result.Results.Add(ResultOf(reply));
+            var (told, error) = Apply(run, request);
+            failures += error is null ? 0 : 1;
+            length += told?.Length ?? 0;
+            result.Results.Add(ResultOf(told, error));
         }
 
-        result.EntityState = reply.State;
+        result.EntityState = run.State;
         return (result, failures);
     }
 
-    private static EntityReply Apply(EntityOperation operation, string? state, OperationRequest request)
+    private static (string? Result, string? Error) Apply(IEntityRun run, OperationRequest request)
     {
         try
         {
-            return operation(state, request.Operation, request.Input);
+            return run.Apply(request.Operation, request.Input);
         }
         catch (Exception exception)
         {
             // A bug: told inside the result, because a batch that is answered in any other way is lost.
-            return new(state, null, $"fault of the program: {exception.GetType().Name}");
+            return (null, $"fault of the program: {exception.GetType().Name}");
         }
     }
 
-    private static OperationResult ResultOf(in EntityReply reply) => reply.Error is { } error
+    private static OperationResult ResultOf(string? told, string? error) => error is not null
         ? new() { Failure = new() { FailureDetails = new() { ErrorType = "OperationFailed", ErrorMessage = error } } }
-        : new() { Success = new() { Result = reply.Result } };
+        : new() { Success = new() { Result = told } };
 }

@@ -24,8 +24,8 @@ internal sealed partial class HostCalls(ProbeRun probes, SettleTimer settle, Tim
         {
             ("POST", "/HealthCheck") => TimerAsync(http, "HealthCheck", async (_, stop) => await probes.RunAsync(stop)),
             ("POST", "/Settle") => TimerAsync(http, "Settle", SettleAsync),
-            ("POST", "/BackendEntity") => EntityAsync(http, BackendEntity.Apply),
-            ("POST", "/RegistryEntity") => EntityAsync(http, RegistryEntity.Apply),
+            ("POST", "/BackendEntity") => EntityAsync(http, state => new BackendRun(state)),
+            ("POST", "/RegistryEntity") => EntityAsync(http, state => new RegistryRun(state)),
             ("GET", "/") => HealthEndpoint.HealthAsync(http),
             _ => next(http),
         };
@@ -62,11 +62,11 @@ internal sealed partial class HostCalls(ProbeRun probes, SettleTimer settle, Tim
         await WriteAsync(http, StatusCodes.Status200OK, Invocation.Reply(report, default, hasValue: false));
     }
 
-    private async Task EntityAsync(HttpContext http, EntityOperation operation)
+    private async Task EntityAsync(HttpContext http, Func<string?, IEntityRun> begin)
     {
         using var call = new PooledBytes();
         var reply = await ReadAsync(http.Request, EntityBatch.Limit, call)
-            ? EntityBatch.Answer(call.Memory, operation, time)
+            ? EntityBatch.Answer(call.Memory, begin, time)
             : EntityBatch.Refuse($"the call is larger than {EntityBatch.Limit} bytes");
         if (reply.Refused)
         {

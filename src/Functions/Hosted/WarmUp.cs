@@ -18,7 +18,7 @@ internal sealed class WarmUp(TimeProvider time) : IDisposable
     {
         // A batch of one operation that is not known, for an entity that is not there: EntityBatchRequest{operations:[{operation:"x"}]}.
         var call = Encoding.UTF8.GetBytes("""{"Data":{"context":"\"GgMKAXg=\""}}""");
-        Invocation.Reply("", EntityBatch.Answer(call, BackendEntity.Apply, time).Result, hasValue: true);
-        EntityBatch.Answer(call, RegistryEntity.Apply, time);
+        Invocation.Reply("", EntityBatch.Answer(call, state => new BackendRun(state), time).Result, hasValue: true);
+        EntityBatch.Answer(call, state => new RegistryRun(state), time);
     }
 }
