@@ -27,8 +27,14 @@ public sealed class LargeBodyTests
         var handling = held.Begin(() => proxy.HandleAsync(http));
 
         Assert.Equal((handedOver, handedOver == 0), (held.Count, handling.IsCompleted));
-        held.Run();
-        await Await.For(handling, "the answer");
+        await Await.Until(
+            () =>
+            {
+                held.Run();
+                return handling.IsCompleted;
+            },
+            "the answer is there");
+        await handling;
         Assert.Equal(400, http.Response.StatusCode);
     }
 }

@@ -3,7 +3,7 @@ namespace Roadbalancer.Tests.Support;
 /// <summary>Keeps what is to go on until it is told to, as a pool does that has no thread free.</summary>
 internal sealed class HeldContext : SynchronizationContext
 {
-    private readonly Queue<Action> _held = new();
+    private readonly System.Collections.Concurrent.ConcurrentQueue<Action> _held = new();
 
     /// <summary>How much waits.</summary>
     public int Count => _held.Count;

@@ -187,11 +187,6 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
                 return;
             }
 
-            if (body.IsLarge)
-            {
-                await Task.Yield();
-            }
-
             if (!RequestReader.TryRead(body.Span, path, ContentTypeOf(http.Request, body.Span), out var facts, out var error))
             {
                 await ErrorAnswer.Invalid(error!).WriteAsync(http, requestId);
@@ -272,6 +267,11 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
             // Memory follows what has come, not what was announced: an announcement costs its sender nothing.
             var free = body.GetMemory((int)Math.Min(announced - body.Length ?? 4096, LargestRead));
             var read = await request.Body.ReadAsync(free, request.HttpContext.RequestAborted);
+            if (body.IsLarge)
+            {
+                await Task.Yield();
+            }
+
             if (read == 0)
             {
                 return null;
