@@ -89,7 +89,7 @@ public sealed class RefusalTests
     [InlineData("weight: '-1' is not valid; must be a whole number from 0 to 1,000,000", "update", "a", "--weight", "-1")]
     [InlineData("; weight: '-1' is not valid", "add", "--url", "nonsense", "--weight", "-1")]
     [InlineData("strategy: 'nope' is not valid", "strategy", "set", "--strategy", "nope")]
-    [InlineData("Nothing keeps history here", "history")]
+    [InlineData("There is no backend 'nobody'; there are a.", "history", "--backend", "nobody")]
     public async Task Balancer_ThatRefuses_IsQuotedInOneSentence(string says, params string[] arguments)
     {
         await using var host = await BalancerHost.StartAsync(One);

@@ -69,7 +69,7 @@ internal static class HistoryCommand
             grid.Add(
                 backend.Text("name"), Words.Short(Sum("total_requests")), new Cell(Words.Short(failures), failures > 0 ? Tone.Bad : Tone.Plain),
                 Words.Ratio(successes + failures == 0 ? null : successes / (successes + failures)), Words.Measured(successes == 0 ? null : time / successes),
-                Words.Short(Sum("input_tokens") + Sum("output_tokens")), Words.Count(Trips(data, backend)),
+                Words.Short(Sum("input_tokens") + Sum("output_tokens")), Words.Count(Trips(backend)),
                 new Cell(Sparkline.Draw(Requests(data, points), width), Tone.Good));
 
             double Sum(string field) => points.Sum(point => point.Number(field) ?? 0);
@@ -79,9 +79,7 @@ internal static class HistoryCommand
         terminal.Write(grid);
     }
 
-    private static double? Trips(JsonElement data, JsonElement backend) => backend.Member("trips").ValueKind == JsonValueKind.Array
-        ? backend.Items("trips").Sum(trip => trip.Number("count") ?? 0)
-        : data.Items("transitions").Count(transition => transition.Text("backend") == backend.Text("name") && transition.Text("kind") == "opened");
+    private static double? Trips(JsonElement backend) => backend.Items("trips").Sum(trip => trip.Number("count") ?? 0);
 
     /// <summary>Requests step by step, those without any included.</summary>
     private static List<double> Requests(JsonElement data, IEnumerable<JsonElement> points)
