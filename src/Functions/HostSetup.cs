@@ -74,6 +74,7 @@ internal static partial class HostSetup
         if (isDemo)
         {
             LogTry(log, url);
+            LogDashboard(log, url);
         }
     }
 
@@ -89,4 +90,7 @@ internal static partial class HostSetup
     [LoggerMessage(5003, LogLevel.Information,
         "Try: curl -N {Url}/v1/chat/completions -H 'Content-Type: application/json' -d '{{\"model\":\"demo-model\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'")]
     private static partial void LogTry(ILogger logger, string url);
+
+    [LoggerMessage(5004, LogLevel.Information, "Watch: {Url}/dashboard")]
+    private static partial void LogDashboard(ILogger logger, string url);
 }
