@@ -129,7 +129,7 @@ public class AdminReportTests
             await answer.Content.ReadAsByteArrayAsync(TestContext.Current.CancellationToken);
         }
 
-        await Await.For(UntilToldAsync(host, 3), "three requests in the history");
+        await Await.Until(async () => await TotalAsync(host) >= 3, "three requests are in the history");
         var page = (await host.DoAsync("GET", "/history?step=600")).Data;
 
         Assert.Equal(3600, page.GetProperty("step").GetDouble());
@@ -137,14 +137,6 @@ public class AdminReportTests
         var point = Assert.Single(backend.GetProperty("points").EnumerateArray());
         Assert.Equal((3, 1.0), (point.GetProperty("successful_requests").GetInt32(), point.GetProperty("success_rate").GetDouble()));
         Assert.Empty(backend.GetProperty("trips").EnumerateArray());
-    }
-
-    private static async Task UntilToldAsync(BalancerHost host, int requests)
-    {
-        while (await TotalAsync(host) < requests)
-        {
-            await Task.Yield();
-        }
     }
 
     private static async Task<int> TotalAsync(BalancerHost host)

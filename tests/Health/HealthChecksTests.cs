@@ -82,7 +82,7 @@ public sealed class HealthChecksTests : IAsyncLifetime
         await dead.KillAsync();
         await StartAsync(options => options with { Backends = [new Backend { Name = "dead", BaseUrl = dead.BaseUrl }, .. options.Backends] });
         await ProbesAsync(1);
-        await Await.For(SettledAsync("dead"), "the dead one's probe is settled");
+        await Await.Until(() => IsSettledAsync("dead"), "the dead one's probe is settled");
         Assert.Equal(1, (await _state.ReadAsync(Pool.DefaultName, CancellationToken.None)).For("dead").Vitals.ConsecutiveFailures);
     }
 
@@ -98,15 +98,10 @@ public sealed class HealthChecksTests : IAsyncLifetime
     private async Task ProbesAsync(int count)
     {
         await Await.Until(() => _upstream.Probes.Count == count, $"probe {count} comes");
-        await Await.For(SettledAsync("a"), $"probe {count} is settled");
+        await Await.Until(() => IsSettledAsync("a"), $"probe {count} is settled");
         await Await.Until(() => _time.Waiting == 1, "the checks sleep");
     }
 
-    private async Task SettledAsync(string backend)
-    {
-        while ((await _state.ReadAsync(Pool.DefaultName, CancellationToken.None)).For(backend).Totals.LastCheckAtUnixMs != _time.GetUtcNow().ToUnixTimeMilliseconds())
-        {
-            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, TestContext.Current.CancellationToken);
-        }
-    }
+    private async Task<bool> IsSettledAsync(string backend) =>
+        (await _state.ReadAsync(Pool.DefaultName, CancellationToken.None)).For(backend).Totals.LastCheckAtUnixMs == _time.GetUtcNow().ToUnixTimeMilliseconds();
 }

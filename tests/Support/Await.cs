@@ -9,12 +9,15 @@ internal static class Await
     /// <summary>Returns as soon as <paramref name="condition"/> holds; fails the test when it does not within the limit.</summary>
     /// <param name="what">Completes the sentence «Waited in vain until …».</param>
     /// <param name="limit">Default 10 s.</param>
-    public static async Task Until(Func<bool> condition, string what, TimeSpan? limit = null)
+    public static Task Until(Func<bool> condition, string what, TimeSpan? limit = null) => Until(() => Task.FromResult(condition()), what, limit);
+
+    /// <inheritdoc cref="Until(Func{bool}, string, TimeSpan?)"/>
+    public static async Task Until(Func<Task<bool>> condition, string what, TimeSpan? limit = null)
     {
         var time = TimeProvider.System;
         var start = time.GetTimestamp();
         var longest = limit ?? DefaultLimit;
-        while (!condition())
+        while (!await condition())
         {
             if (time.GetElapsedTime(start) >= longest)
             {

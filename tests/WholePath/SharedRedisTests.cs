@@ -163,14 +163,15 @@ public sealed class SharedRedisTests
     private static async Task CountsAsync(RedisState books, RedisLink link, long least, long most, long began)
     {
         Assert.Null(await link.ConnectAsync());
-        long counted, held;
-        do
-        {
-            var backends = (await books.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken)).Backends;
-            (counted, held) = (backends.Sum(backend => backend.Totals.Requests), backends.Sum(backend => backend.Vitals.InFlight));
-            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, TestContext.Current.CancellationToken);
-        }
-        while ((counted < least || held != 0) && TimeProvider.System.GetElapsedTime(began) < Limit);
+        var (counted, held) = (-1L, -1L);
+        await Await.Until(
+            async () =>
+            {
+                var backends = (await books.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken)).Backends;
+                (counted, held) = (backends.Sum(backend => backend.Totals.Requests), backends.Sum(backend => backend.Vitals.InFlight));
+                return (counted >= least && held == 0) || TimeProvider.System.GetElapsedTime(began) >= Limit;
+            },
+            "all is counted and given back", Limit);
 
         Assert.Equal(0, held);
         Assert.InRange(counted, least, most);
