@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using Roadbalancer.Cli.Api;
 using Roadbalancer.Cli.Display;
@@ -38,13 +39,25 @@ internal static class ReportCommands
             .Add("tokens", $"{Words.Count(overall.Number("input_tokens"))} in, {Words.Count(overall.Number("output_tokens"))} out")
             .Add("health checks", status.Flag("health_check_running") ? $"every {Words.Duration(status.Number("health_check_interval"))}" : new Cell("off", Tone.Warning))
             .Add("shared state", new Cell(status.Text("shared_state") ?? Words.None, status.Text("shared_state") == "fallback" ? Tone.Warning : Tone.Plain))
-            .Add("changes", $"{Words.Count(status.Number("version"))}, {(status.Flag("durable") ? "kept" : "being kept")}");
+            .Add("changes", Changes(status));
         if (!status.Flag("enabled"))
         {
             facts.Add("balancing", new Cell("off: one backend gets everything", Tone.Warning));
         }
 
         terminal.Write(facts);
+    }
+
+    /// <summary>When the last run-time change was made: versions are the clock's milliseconds.</summary>
+    private static string Changes(JsonElement status)
+    {
+        if (status.Number("version") is not ({ } version and > 0 and < 1e14))
+        {
+            return "none";
+        }
+
+        var last = DateTimeOffset.FromUnixTimeMilliseconds((long)version).ToString("O", CultureInfo.InvariantCulture);
+        return $"last {Words.Moment(last)}, {(status.Flag("durable") ? "kept" : "being kept")}";
     }
 
     private static void WriteList(Terminal terminal, JsonElement data)
