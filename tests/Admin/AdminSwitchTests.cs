@@ -15,11 +15,7 @@ public class AdminSwitchTests
     public async Task Drain_WithARequestInFlight_EndsItAndSendsNoMore()
     {
         var gate = new TaskCompletionSource();
-        await using var slow = ScriptedUpstream.Start(async (_, connection, _) =>
-        {
-            await gate.Task;
-            await connection.RespondAsync(200, ScriptedChat.Body("slow"));
-        });
+        await using var slow = AnswersAfter(gate.Task);
         await using var other = ScriptedUpstream.Start(Scripts.Chat("other"));
         await using var host = await BalancerHost.StartAsync([slow, other]);
         var first = host.ChatAsync();
@@ -56,11 +52,7 @@ public class AdminSwitchTests
     public async Task Remove_WhoseDrainTimeIsOver_SaysWhatIsLeftAndCutsNothing()
     {
         var gate = new TaskCompletionSource();
-        await using var slow = ScriptedUpstream.Start(async (_, connection, _) =>
-        {
-            await gate.Task;
-            await connection.RespondAsync(200, ScriptedChat.Body("slow"));
-        });
+        await using var slow = AnswersAfter(gate.Task);
         await using var other = ScriptedUpstream.Start(Scripts.Chat("other"));
         await using var host = await BalancerHost.StartAsync([slow, other]);
         var first = host.ChatAsync();
@@ -202,4 +194,10 @@ public class AdminSwitchTests
         Assert.False(stopped.Data.GetProperty("health_check_running").GetBoolean());
         Assert.False((await host.DoAsync("GET", "/status")).Data.GetProperty("health_check_running").GetBoolean());
     }
+
+    private static ScriptedUpstream AnswersAfter(Task gate) => ScriptedUpstream.Start(async (_, connection, _) =>
+    {
+        await gate;
+        await connection.RespondAsync(200, ScriptedChat.Body("slow"));
+    });
 }
