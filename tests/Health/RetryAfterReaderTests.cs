@@ -1,5 +1,5 @@
-using System.Net;
 using Roadbalancer.Health;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Tests.Health;
 
@@ -82,15 +82,15 @@ public sealed class RetryAfterReaderTests
 
     private static void AssertWait(double? seconds, int status, params (string Name, string? Value)[] headers)
     {
-        using var response = new HttpResponseMessage((HttpStatusCode)status);
+        var given = new WireHeaders();
         foreach (var (name, value) in headers)
         {
             if (value is not null)
             {
-                response.Headers.TryAddWithoutValidation(name, value);
+                given.Add(name, value);
             }
         }
 
-        Assert.Equal(seconds is { } s ? TimeSpan.FromSeconds(s) : null, RetryAfterReader.Read(response, _now));
+        Assert.Equal(seconds is { } s ? TimeSpan.FromSeconds(s) : null, RetryAfterReader.Read(status, given, _now));
     }
 }

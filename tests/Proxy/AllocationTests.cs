@@ -93,7 +93,7 @@ public sealed class AllocationTests : IDisposable
                 Answer(connection, new byte[64 * 1024]);
             }
         }
-        catch (SocketException)
+        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
         {
             // The test is over.
         }

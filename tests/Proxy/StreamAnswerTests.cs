@@ -2,6 +2,7 @@ using System.Text;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.Tests.Support;
+using Roadbalancer.Wire;
 using static Roadbalancer.Tests.Proxy.StreamSample;
 
 namespace Roadbalancer.Tests.Proxy;
@@ -35,10 +36,10 @@ public sealed class StreamAnswerTests
     private async Task<AttemptOutcome?> PrepareAsync(Exchange exchange, string[] events, int secondsBetweenEvents, JoinMode join)
     {
         using var clock = new AttemptClock(exchange);
-        using var response = new HttpResponseMessage();
+        var head = WireHead.TryRead("HTTP/1.1 200 OK\r\n\r\n"u8, answersHead: false, out _)!;
         clock.Arm(TimeSpan.FromSeconds(10), OutcomeKind.FirstTokenTimedOut);
         var source = new PacedStream(events, () => _time.Advance(TimeSpan.FromSeconds(secondsBetweenEvents)));
-        using var answer = new StreamAnswer(exchange, exchange.Pool.Backends[0], response, clock, _time.GetTimestamp(), source, join);
+        using var answer = new StreamAnswer(exchange, exchange.Pool.Backends[0], head, clock, _time.GetTimestamp(), source, join);
         return await answer.PrepareAsync();
     }
 

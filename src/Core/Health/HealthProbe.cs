@@ -1,6 +1,7 @@
 using Roadbalancer.Backends;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Health;
 
@@ -37,7 +38,7 @@ internal sealed class HealthProbe(IBalancerState state, Forwarder forwarder, Tim
         try
         {
             using var response = await forwarder.GetAsync(backend, Forwarder.Resolve(backend, backend.HealthPath), limit.Token);
-            var status = (int)response.StatusCode;
+            var status = response.Head.Status;
             var kind = KindOf(status);
             if (kind == OutcomeKind.Succeeded)
             {
@@ -70,11 +71,10 @@ internal sealed class HealthProbe(IBalancerState state, Forwarder forwarder, Tim
     };
 
     /// <summary>Reads the answer to its end, within reason, so that its connection can be used again.</summary>
-    private static async Task DrainAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    private static async Task DrainAsync(WireResponse response, CancellationToken cancellationToken)
     {
-        await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
         var buffer = new byte[4096];
-        for (var chunks = 0; chunks < 256 && await body.ReadAsync(buffer, cancellationToken) > 0; chunks++)
+        for (var chunks = 0; chunks < 256 && await response.Body.ReadAsync(buffer, cancellationToken) > 0; chunks++)
         {
         }
     }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
-using System.Net;
+using Microsoft.AspNetCore.Http;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Health;
 
@@ -26,14 +27,14 @@ internal static class RetryAfterReader
     /// its <c>x-ratelimit-remaining-*</c> is 0 or missing.
     /// </summary>
     /// <param name="now">Now, for a wait that is given as a date.</param>
-    public static TimeSpan? Read(HttpResponseMessage response, DateTimeOffset now)
+    public static TimeSpan? Read(int status, WireHeaders headers, DateTimeOffset now)
     {
-        if (ValueOf(response, "retry-after-ms") is { } ms && TryReadNumber(ms, out var milliseconds))
+        if (ValueOf(headers, "retry-after-ms") is { } ms && TryReadNumber(ms, out var milliseconds))
         {
             return Bound(milliseconds / 1000);
         }
 
-        if (ValueOf(response, "Retry-After") is { } value)
+        if (ValueOf(headers, "Retry-After") is { } value)
         {
             if (TryReadNumber(value, out var seconds))
             {
@@ -46,30 +47,30 @@ internal static class RetryAfterReader
             }
         }
 
-        if (response.StatusCode != HttpStatusCode.TooManyRequests)
+        if (status != StatusCodes.Status429TooManyRequests)
         {
             return null;
         }
 
-        var requests = ReadReset(response, "x-ratelimit-reset-requests", "x-ratelimit-remaining-requests");
-        var tokens = ReadReset(response, "x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens");
+        var requests = ReadReset(headers, "x-ratelimit-reset-requests", "x-ratelimit-remaining-requests");
+        var tokens = ReadReset(headers, "x-ratelimit-reset-tokens", "x-ratelimit-remaining-tokens");
         return requests is null || tokens > requests ? tokens : requests;
     }
 
-    private static TimeSpan? ReadReset(HttpResponseMessage response, string resetName, string remainingName)
+    private static TimeSpan? ReadReset(WireHeaders headers, string resetName, string remainingName)
     {
-        if (ValueOf(response, resetName) is not { } reset || !TryReadDuration(reset, out var seconds))
+        if (ValueOf(headers, resetName) is not { } reset || !TryReadDuration(reset, out var seconds))
         {
             return null;
         }
 
-        var isUsedUp = ValueOf(response, remainingName) is not { } remaining || (TryReadNumber(remaining, out var left) && left <= 0);
+        var isUsedUp = ValueOf(headers, remainingName) is not { } remaining || (TryReadNumber(remaining, out var left) && left <= 0);
         return isUsedUp ? Bound(seconds) : null;
     }
 
     /// <summary>The header as it was sent; the typed accessors would refuse what real servers send.</summary>
-    private static string? ValueOf(HttpResponseMessage response, string name) =>
-        response.Headers.NonValidated.TryGetValues(name, out var values) && values.Count > 0 ? values.ToString().Trim() : null;
+    private static string? ValueOf(WireHeaders headers, string name) =>
+        headers[name]?.Trim();
 
     private static TimeSpan Bound(double seconds) => TimeSpan.FromSeconds(Math.Clamp(seconds, 0, Longest.TotalSeconds));
 

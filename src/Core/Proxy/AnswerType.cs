@@ -1,3 +1,5 @@
+using Roadbalancer.Wire;
+
 namespace Roadbalancer.Proxy;
 
 /// <summary>What an answer's <c>Content-Type</c> says of how it is read.</summary>
@@ -14,24 +16,16 @@ internal enum AnswerType
 
 internal static class AnswerTypes
 {
-    public static AnswerType Of(HttpResponseMessage response)
+    public static AnswerType Of(WireHeaders headers)
     {
-        // The two that nearly every answer has, as they are nearly always spelt, are told without parsing.
-        if (response.Content.Headers.NonValidated.TryGetValues("Content-Type", out var values) && values.Count == 1 && values.ToString() is var text)
+        if (headers["Content-Type"] is not { } value)
         {
-            if (text is "application/json")
-            {
-                return AnswerType.Json;
-            }
-
-            if (text is "text/event-stream")
-            {
-                return AnswerType.EventStream;
-            }
+            return AnswerType.Other;
         }
 
-        return response.Content.Headers.ContentType?.MediaType is not { } type ? AnswerType.Other
-            : type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase) ? AnswerType.EventStream
+        var end = value.IndexOf(';', StringComparison.Ordinal);
+        var type = (end < 0 ? value : value.AsSpan(0, end)).Trim();
+        return type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase) ? AnswerType.EventStream
             : type.Equals("application/json", StringComparison.OrdinalIgnoreCase) || type.EndsWith("+json", StringComparison.OrdinalIgnoreCase) ? AnswerType.Json
             : AnswerType.Other;
     }

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Roadbalancer.Health;
 using Roadbalancer.State;
 using Roadbalancer.Telemetry;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Proxy;
 
@@ -15,7 +16,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
     private readonly AttemptClock _clock = forwarder.Clocks.Begin(exchange);
     private readonly long _sentAt = exchange.Time.GetTimestamp();
     private JoinMode _join = join;
-    private HttpResponseMessage? _response;
+    private WireResponse? _response;
     private UpstreamAnswer? _answer;
 
     public Lease Lease { get; } = lease;
@@ -44,7 +45,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         try
         {
             _response = await forwarder.SendAsync(exchange, backend, body, Span, _clock.Token);
-            if ((int)_response.StatusCode >= 300)
+            if (_response.Head.Status >= 300)
             {
                 return await ReadErrorAsync(_response);
             }
@@ -57,7 +58,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
             else if (_join != JoinMode.None)
             {
                 // Nothing of it could be joined to the stream that the client has.
-                return Outcome(OutcomeKind.StreamMalformed, "not a stream") with { Status = (int)_response.StatusCode };
+                return Outcome(OutcomeKind.StreamMalformed, "not a stream") with { Status = _response.Head.Status };
             }
         }
         catch (OperationCanceledException) when (_clock.Token.IsCancellationRequested)
@@ -124,32 +125,30 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         _clock.Arm(left > TimeSpan.Zero ? left : TimeSpan.Zero, headers ? OutcomeKind.TimedOut : OutcomeKind.FirstTokenTimedOut);
     }
 
-    private UpstreamAnswer BeginAnswer(HttpResponseMessage response)
+    private UpstreamAnswer BeginAnswer(WireResponse response)
     {
-        // Only the headers have been read so far: this hands out the stream and waits for nothing.
-        var source = response.Content.ReadAsStream(_clock.Token);
-        var type = AnswerTypes.Of(response);
+        Stream source = response.Body;
+        var type = AnswerTypes.Of(response.Head.Headers);
         if (type != AnswerType.EventStream)
         {
-            return new WholeAnswer(exchange, Lease.Backend, response, _clock, _sentAt, source) { IsJson = type == AnswerType.Json };
+            return new WholeAnswer(exchange, Lease.Backend, response.Head, _clock, _sentAt, source) { IsJson = type == AnswerType.Json };
         }
 
-        if (ContentCoding.Of(response) is { } coding)
+        if (ContentCoding.Of(response.Head.Headers) is { } coding)
         {
             source = ContentCoding.Decode(coding, source) ?? source;
         }
 
-        return new StreamAnswer(exchange, Lease.Backend, response, _clock, _sentAt, source, _join);
+        return new StreamAnswer(exchange, Lease.Backend, response.Head, _clock, _sentAt, source, _join);
     }
 
-    private async ValueTask<AttemptOutcome> ReadErrorAsync(HttpResponseMessage response)
+    private async ValueTask<AttemptOutcome> ReadErrorAsync(WireResponse response)
     {
         using var body = new PooledBytes();
         var isWhole = false;
         try
         {
-            var coded = await response.Content.ReadAsStreamAsync(_clock.Token);
-            await using var source = ContentCoding.Of(response) is { } coding ? ContentCoding.Decode(coding, coded) ?? coded : coded;
+            await using var source = ContentCoding.Of(response.Head.Headers) is { } coding ? ContentCoding.Decode(coding, response.Body) ?? response.Body : response.Body;
             while (!isWhole && body.Length < SavedAnswer.BodyLimit)
             {
                 var read = await source.ReadAsync(body.GetMemory(4096), _clock.Token);
@@ -166,12 +165,12 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
             // The status alone tells enough; half a body is nobody's answer.
         }
 
-        var retryAfter = RetryAfterReader.Read(response, exchange.Time.GetUtcNow());
-        var kind = KindOf(ErrorClassifier.Classify((int)response.StatusCode, body.Span, out var detail));
-        Saved = isWhole ? new SavedAnswer(Lease.Backend.Name, response, body.Span, retryAfter) : null;
+        var retryAfter = RetryAfterReader.Read(response.Head.Status, response.Head.Headers, exchange.Time.GetUtcNow());
+        var kind = KindOf(ErrorClassifier.Classify(response.Head.Status, body.Span, out var detail));
+        Saved = isWhole ? new SavedAnswer(Lease.Backend.Name, response.Head.Status, response.Head.Headers, body.Span, retryAfter) : null;
         return Outcome(kind, detail) with
         {
-            Status = (int)response.StatusCode,
+            Status = response.Head.Status,
             RetryAfter = retryAfter,
         };
     }

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using Microsoft.AspNetCore.Http;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Proxy;
 
@@ -7,18 +8,8 @@ namespace Roadbalancer.Proxy;
 internal static class ContentCoding
 {
     /// <summary>The answer's one coding; null for none. Several in a row are treated as one unknown coding.</summary>
-    public static string? Of(HttpResponseMessage response)
-    {
-        if (!response.Content.Headers.NonValidated.Contains("Content-Encoding"))
-        {
-            return null;
-        }
-
-        var codings = response.Content.Headers.ContentEncoding;
-        return codings.Count == 0 ? null
-            : codings.Count > 1 ? string.Join(',', codings)
-            : codings.First().ToLowerInvariant() is var coding && coding is "identity" ? null : coding;
-    }
+    public static string? Of(WireHeaders headers) =>
+        headers["Content-Encoding"]?.Replace(" ", "", StringComparison.Ordinal).ToLowerInvariant() is { Length: > 0 } coding && coding != "identity" ? coding : null;
 
     /// <summary>A stream that decodes <paramref name="coded"/>; null when the coding is not known here.</summary>
     public static Stream? Decode(string coding, Stream coded) => coding switch

@@ -1,68 +1,44 @@
 using System.Buffers;
-using System.Net;
-using System.Net.Http.Headers;
-using System.Net.Sockets;
-using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
 using Roadbalancer.Backends;
 using Roadbalancer.Telemetry;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Proxy;
 
 /// <summary>Sends requests to backends over one shared connection pool: no redirects, cookies, proxy or decompression; answers' headers first.</summary>
 internal sealed class Forwarder(TimeProvider time) : IDisposable
 {
-    private readonly HttpMessageInvoker _upstream = new(
-        new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            UseProxy = false,
-            AutomaticDecompression = DecompressionMethods.None,
-            ActivityHeadersPropagator = null,
-            MaxConnectionsPerServer = int.MaxValue,
-            PooledConnectionIdleTimeout = TimeSpan.FromSeconds(90),
-            // Names are looked up again now and then, so that a backend that moved is found.
-            PooledConnectionLifetime = TimeSpan.FromMinutes(5),
-            ConnectCallback = ConnectAsync,
-
-            // As the server reads and writes them: bytes, whatever their charset.
-            RequestHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
-            ResponseHeaderEncodingSelector = static (_, _) => Encoding.Latin1,
-        },
-        disposeHandler: true);
+    private readonly WirePool _connections = new(time);
 
     /// <summary>What times the attempts.</summary>
     public AttemptClocks Clocks { get; } = new(time);
 
-    /// <summary>
-    /// Sends the exchange's request to <paramref name="backend"/>. Throws what <see cref="HttpMessageInvoker"/> throws; the caller turns that into an outcome.
-    /// </summary>
+    /// <summary>Sends the exchange's request to <paramref name="backend"/>. Throws what <see cref="WirePool.SendAsync"/> throws; the caller turns that into an outcome.</summary>
     /// <param name="body">The body as this backend gets it.</param>
     /// <param name="span">What the backend's own trace continues; null leaves the client's <c>traceparent</c> as it came.</param>
-    public Task<HttpResponseMessage> SendAsync(
-        Exchange exchange, Backend backend, ReadOnlySequence<byte> body, AttemptSpan? span, CancellationToken cancellationToken)
+    public ValueTask<WireResponse> SendAsync(Exchange exchange, Backend backend, ReadOnlySequence<byte> body, AttemptSpan? span, CancellationToken cancellationToken)
     {
         var from = exchange.Http.Request;
-        var uri = BackendRoute.Of(backend).UriFor(exchange.Path, exchange.Shape, from.QueryString.Value);
-        var message = new BackendRequest(HttpMethod.Parse(from.Method), uri, backend) { Version = HttpVersion.Version11 };
-        if (body.Length > 0 || !(HttpMethods.IsGet(from.Method) || HttpMethods.IsHead(from.Method) || HttpMethods.IsDelete(from.Method)))
-        {
-            message.Content = new BodyContent(exchange, body);
-        }
-
-        CopyHeaders(exchange, backend, message);
-        span?.PassOn(message.Headers);
-        return _upstream.SendAsync(message, cancellationToken);
+        var route = BackendRoute.Of(backend);
+        var request = new WireRequest(from.Method, route.TargetOf(exchange.Path, exchange.Shape, from.QueryString.Value), route.Host);
+        CopyHeaders(exchange, backend, route, span is not null, request);
+        span?.PassOn(request);
+        request.Add(route.OwnLines);
+        request.End(body, hasBody: !(HttpMethods.IsGet(from.Method) || HttpMethods.IsHead(from.Method) || HttpMethods.IsDelete(from.Method)));
+        return _connections.SendAsync(request, route.Origin, backend.ConnectTimeout, cancellationToken);
     }
 
     /// <summary>Sends a request of our own, a probe or a look at the models, with the backend's credentials.</summary>
-    public Task<HttpResponseMessage> GetAsync(Backend backend, Uri uri, CancellationToken cancellationToken)
+    /// <param name="uri">Below the backend's base URL, or its host: see <see cref="Resolve"/>.</param>
+    public ValueTask<WireResponse> GetAsync(Backend backend, Uri uri, CancellationToken cancellationToken)
     {
-        var message = new BackendRequest(HttpMethod.Get, uri, backend) { Version = HttpVersion.Version11 };
-        AddOwnHeaders(backend, message);
-        return _upstream.SendAsync(message, cancellationToken);
+        var route = BackendRoute.Of(backend);
+        var request = new WireRequest(HttpMethods.Get, uri.PathAndQuery, route.Host);
+        request.Add(route.OwnLines);
+        request.End(default, hasBody: false);
+        return _connections.SendAsync(request, route.Origin, backend.ConnectTimeout, cancellationToken);
     }
 
     /// <summary>An absolute address below the backend's base URL (below its host, for a path that begins with a slash), with the backend's own query.</summary>
@@ -75,11 +51,11 @@ internal sealed class Forwarder(TimeProvider time) : IDisposable
 
     public void Dispose()
     {
-        _upstream.Dispose();
+        _connections.Dispose();
         Clocks.Dispose();
     }
 
-    private static void CopyHeaders(Exchange exchange, Backend backend, HttpRequestMessage message)
+    private static void CopyHeaders(Exchange exchange, Backend backend, BackendRoute route, bool isTraced, WireRequest request)
     {
         var from = exchange.Http.Request.Headers;
         var connection = from.Connection;
@@ -87,86 +63,23 @@ internal sealed class Forwarder(TimeProvider time) : IDisposable
         {
             var passes = HeaderRules.PassesToBackend(name)
                 || (HeaderRules.CredentialPasses(name, backend, exchange.KeyName is not null) && !exchange.Pool.AdminKeys.IsIn(values.ToString()));
-            if (passes && !name.Equals(RequestIds.Header, StringComparison.OrdinalIgnoreCase) && !(connection.Count > 0 && HeaderRules.IsNamedBy(connection, name)))
+            var isOurs = name.Equals(RequestIds.Header, StringComparison.OrdinalIgnoreCase) || route.Sets(name) || (isTraced && AttemptSpan.Sets(name));
+            if (passes && !isOurs && !(connection.Count > 0 && HeaderRules.IsNamedBy(connection, name)))
             {
-                Add(message, name, values);
+                request.Add(name, values);
             }
         }
 
         // A stream is read here event by event: asked for uncoded, so that no client waits for a coder's block to fill.
-        Add(message, HeaderNames.AcceptEncoding, exchange.Facts.Stream ? "identity" : from.AcceptEncoding);
-        message.Headers.TryAddWithoutValidation(RequestIds.Header, exchange.RequestId);
-        AddOwnHeaders(backend, message);
-    }
-
-    private static void AddOwnHeaders(Backend backend, HttpRequestMessage message)
-    {
-        if (BackendRoute.Of(backend).Authorization is { } authorization)
+        var coding = exchange.Facts.Stream ? "identity" : from.AcceptEncoding.ToString();
+        if (coding.Length > 0 && !route.Sets(HeaderNames.AcceptEncoding))
         {
-            message.Headers.TryAddWithoutValidation(HeaderNames.Authorization, authorization);
-        }
-        else if (backend is { ApiKey: { } plainKey, Auth: BackendAuth.ApiKey })
-        {
-            message.Headers.TryAddWithoutValidation("api-key", plainKey);
+            request.Add(HeaderNames.AcceptEncoding, coding);
         }
 
-        foreach (var (name, value) in backend.Headers)
+        if (!route.Sets(RequestIds.Header))
         {
-            Remove(message.Headers, name);
-            Remove(message.Content?.Headers, name);
-            Add(message, name, value);
-        }
-    }
-
-    /// <summary>A collection throws when it is asked to remove a header of the other kind: asked only for what it has.</summary>
-    private static void Remove(HttpHeaders? headers, string name)
-    {
-        if (headers?.NonValidated.Contains(name) == true)
-        {
-            headers.Remove(name);
-        }
-    }
-
-    private static void Add(HttpRequestMessage message, string name, Microsoft.Extensions.Primitives.StringValues values)
-    {
-        if (values.Count == 0)
-        {
-            return;
-        }
-
-        if (values.Count == 1)
-        {
-            if (!message.Headers.TryAddWithoutValidation(name, values.ToString()))
-            {
-                message.Content?.Headers.TryAddWithoutValidation(name, values.ToString());
-            }
-        }
-        else if (!message.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values))
-        {
-            message.Content?.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
-        }
-    }
-
-    private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
-    {
-        var limit = context.InitialRequestMessage is BackendRequest request ? request.Backend.ConnectTimeout : Timeout.InfiniteTimeSpan;
-        using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        timer.CancelAfter(limit);
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        try
-        {
-            await socket.ConnectAsync(context.DnsEndPoint, timer.Token);
-            return new NetworkStream(socket, ownsSocket: true);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            socket.Dispose();
-            throw new TimeoutException("No connection in time.");
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
+            request.Add(RequestIds.Header, exchange.RequestId);
         }
     }
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Roadbalancer.Backends;
 using Roadbalancer.Options;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Proxy;
 
@@ -139,7 +140,7 @@ internal sealed class ModelsEndpoint(Forwarder forwarder, TimeProvider time) : I
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             limit.CancelAfter(AskLimit);
             using var response = await forwarder.GetAsync(backend, Forwarder.Resolve(backend, "models"), limit.Token);
-            return response.IsSuccessStatusCode ? await ReadAsync(response, limit.Token) : null;
+            return response.Head.IsSuccess ? await ReadAsync(response, limit.Token) : null;
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or JsonException
             or InvalidDataException or InvalidOperationException)
@@ -150,10 +151,9 @@ internal sealed class ModelsEndpoint(Forwarder forwarder, TimeProvider time) : I
         }
     }
 
-    private static async Task<Dictionary<string, byte[]>> ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    private static async Task<Dictionary<string, byte[]>> ReadAsync(WireResponse response, CancellationToken cancellationToken)
     {
-        var coded = await response.Content.ReadAsStreamAsync(cancellationToken);
-        await using var source = ContentCoding.Of(response) is { } coding ? ContentCoding.Decode(coding, coded) ?? coded : coded;
+        await using var source = ContentCoding.Of(response.Head.Headers) is { } coding ? ContentCoding.Decode(coding, response.Body) ?? response.Body : response.Body;
         using var body = new PooledBytes();
         int read;
         while ((read = await source.ReadAsync(body.GetMemory(4096), cancellationToken)) > 0)

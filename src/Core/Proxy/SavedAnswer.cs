@@ -1,8 +1,8 @@
 using System.Globalization;
-using System.Net.Http.Headers;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Proxy;
 
@@ -16,15 +16,14 @@ internal sealed class SavedAnswer
     private readonly byte[] _body;
     private readonly TimeSpan? _retryAfter;
 
-    /// <param name="retryAfter">The wait that <paramref name="response"/> asks for.</param>
-    public SavedAnswer(string backend, HttpResponseMessage response, ReadOnlySpan<byte> body, TimeSpan? retryAfter)
+    /// <param name="retryAfter">The wait that the answer asks for.</param>
+    public SavedAnswer(string backend, int status, WireHeaders headers, ReadOnlySpan<byte> body, TimeSpan? retryAfter)
     {
         _retryAfter = retryAfter;
         Backend = backend;
-        Status = (int)response.StatusCode;
+        Status = status;
         _body = body.ToArray();
-        Keep(response.Headers.NonValidated);
-        Keep(response.Content.Headers.NonValidated);
+        Keep(headers);
     }
 
     public string Backend { get; }
@@ -76,20 +75,15 @@ internal sealed class SavedAnswer
         static string? Text(JsonElement error, string name) => error.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
     }
 
-    private void Keep(HttpHeadersNonValidated headers)
+    private void Keep(WireHeaders headers)
     {
-        foreach (var (name, values) in headers)
+        foreach (var (name, value) in headers)
         {
             // Its body is kept decoded.
-            if (HeaderRules.PassesToClient(name) && !name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase))
+            if (HeaderRules.PassesToClient(name) && HeaderRules.IsWritable(value) && !name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase))
             {
-                foreach (var value in values.Where(HeaderRules.IsWritable))
-                {
-                    _headers.Add(new(name, value));
-                }
+                _headers.Add(new(name, value));
             }
         }
     }
-
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Status} from {Backend}");
 }

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using Roadbalancer.Backends;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Proxy;
 
@@ -9,8 +10,8 @@ namespace Roadbalancer.Proxy;
 /// be mended elsewhere; from then on each read is passed on and flushed at once, in whole events.
 /// </summary>
 internal sealed class StreamAnswer(
-    Exchange exchange, Backend backend, HttpResponseMessage response, AttemptClock clock, long sentAt, Stream source, JoinMode join)
-    : UpstreamAnswer(exchange, backend, response, clock, sentAt)
+    Exchange exchange, Backend backend, WireHead head, AttemptClock clock, long sentAt, Stream source, JoinMode join)
+    : UpstreamAnswer(exchange, backend, head, clock, sentAt)
 {
     /// <summary>The most that is held back while no content has come, in bytes.</summary>
     public const int PreludeLimit = 64 * 1024;

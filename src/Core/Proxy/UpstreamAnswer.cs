@@ -1,9 +1,9 @@
 using System.Globalization;
-using System.Net.Http.Headers;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 using Roadbalancer.Backends;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Proxy;
 
@@ -11,7 +11,7 @@ namespace Roadbalancer.Proxy;
 /// A successful status from a backend, on its way to the client in two steps: <see cref="PrepareAsync"/> reads as much as it takes to know that
 /// the answer is good, while another backend can still take over; <see cref="DeliverAsync"/> sends it.
 /// </summary>
-internal abstract class UpstreamAnswer(Exchange exchange, Backend backend, HttpResponseMessage response, AttemptClock clock, long sentAt) : IDisposable
+internal abstract class UpstreamAnswer(Exchange exchange, Backend backend, WireHead head, AttemptClock clock, long sentAt) : IDisposable
 {
     /// <summary>The most that is held back of an answer that is not a stream, in bytes; a larger one is passed on while it comes.</summary>
     public const int BufferLimit = 16 * 1024 * 1024;
@@ -20,7 +20,7 @@ internal abstract class UpstreamAnswer(Exchange exchange, Backend backend, HttpR
 
     protected Backend Backend { get; } = backend;
 
-    protected HttpResponseMessage Response { get; } = response;
+    protected WireHead Head { get; } = head;
 
     protected AttemptClock Clock { get; } = clock;
 
@@ -36,7 +36,7 @@ internal abstract class UpstreamAnswer(Exchange exchange, Backend backend, HttpR
 
     protected AttemptOutcome Outcome(OutcomeKind kind, string? detail = null) => new(kind)
     {
-        Status = (int)Response.StatusCode,
+        Status = Head.Status,
         DurationMs = Exchange.Time.GetElapsedTime(sentAt).TotalMilliseconds,
         Detail = detail,
     };
@@ -62,22 +62,25 @@ internal abstract class UpstreamAnswer(Exchange exchange, Backend backend, HttpR
             return;
         }
 
-        answer.StatusCode = (int)Response.StatusCode;
+        answer.StatusCode = Head.Status;
         answer.ContentLength = length;
-        Copy(Response.Headers.NonValidated, answer.Headers, keepEncoding);
-        Copy(Response.Content.Headers.NonValidated, answer.Headers, keepEncoding);
+        Copy(Head.Headers, answer.Headers, keepEncoding);
         Trail.Write(Exchange, answer.Headers, Backend.Name);
     }
 
-    private void Copy(HttpHeadersNonValidated from, IHeaderDictionary to, bool keepEncoding)
+    private static void Copy(WireHeaders from, IHeaderDictionary to, bool keepEncoding)
     {
-        var connection = Response.Headers.NonValidated.TryGetValues("Connection", out var named) ? new StringValues(named.ToString()) : StringValues.Empty;
-        foreach (var (name, values) in from)
+        var connection = from["Connection"] is { } named ? new StringValues(named) : StringValues.Empty;
+        for (var index = 0; index < from.Count; index++)
         {
-            if (HeaderRules.PassesToClient(name) && HeaderRules.IsWritable(values.ToString()) && !(connection.Count > 0 && HeaderRules.IsNamedBy(connection, name)) && (keepEncoding || !name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase)))
+            var (name, value) = from[index];
+            if (!HeaderRules.PassesToClient(name) || !HeaderRules.IsWritable(value) || (connection.Count > 0 && HeaderRules.IsNamedBy(connection, name))
+                || (!keepEncoding && name.Equals("Content-Encoding", StringComparison.OrdinalIgnoreCase)))
             {
-                to[name] = values.Count == 1 ? new StringValues(values.ToString()) : new StringValues([.. values]);
+                continue;
             }
+
+            to[name] = from.HasRepeated && from.IsRepeated(index) ? StringValues.Concat(to[name], value) : value;
         }
     }
 }

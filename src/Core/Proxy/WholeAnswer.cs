@@ -1,6 +1,7 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using Roadbalancer.Backends;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Proxy;
 
@@ -9,8 +10,8 @@ namespace Roadbalancer.Proxy;
 /// what is larger than <see cref="UpstreamAnswer.BufferLimit"/>, or is neither JSON nor announces its length (audio, files), is passed on while it comes.
 /// </summary>
 internal sealed class WholeAnswer(
-    Exchange exchange, Backend backend, HttpResponseMessage response, AttemptClock clock, long sentAt, Stream source)
-    : UpstreamAnswer(exchange, backend, response, clock, sentAt)
+    Exchange exchange, Backend backend, WireHead head, AttemptClock clock, long sentAt, Stream source)
+    : UpstreamAnswer(exchange, backend, head, clock, sentAt)
 {
     private const int ReadSize = 16 * 1024;
 
@@ -19,7 +20,7 @@ internal sealed class WholeAnswer(
     private static AnswerReader? _reader;
 
     private readonly PooledBytes _body = new();
-    private readonly string? _coding = ContentCoding.Of(response);
+    private readonly string? _coding = ContentCoding.Of(head.Headers);
     private PooledBytes? _plain;
     private long? _inputTokens;
     private long? _outputTokens;
@@ -32,7 +33,7 @@ internal sealed class WholeAnswer(
 
     public override async ValueTask<AttemptOutcome?> PrepareAsync()
     {
-        var length = Response.Content.Headers.ContentLength;
+        var length = Head.Length;
         _passesThrough = length > BufferLimit || (length is null && !IsJson);
         try
         {
@@ -117,7 +118,7 @@ internal sealed class WholeAnswer(
         return null;
     }
 
-    private bool IsBodyless => Response.StatusCode is System.Net.HttpStatusCode.NoContent or System.Net.HttpStatusCode.ResetContent
+    private bool IsBodyless => Head.Status is StatusCodes.Status204NoContent or StatusCodes.Status205ResetContent
         || HttpMethods.IsHead(Exchange.Http.Request.Method);
 
     /// <summary>The decoded body; null when its coding is not known here or it grows beyond all measure.</summary>
@@ -160,7 +161,7 @@ internal sealed class WholeAnswer(
     private async ValueTask<AttemptOutcome> PassThroughAsync()
     {
         var decoder = KeepsEncoding ? null : ContentCoding.Decode(_coding!, new PrefixedStream(_body.Memory, source));
-        WriteHead(decoder is null ? Response.Content.Headers.ContentLength : null, keepEncoding: decoder is null);
+        WriteHead(decoder is null ? Head.Length : null, keepEncoding: decoder is null);
         var client = Exchange.Http.Response.BodyWriter;
         if (decoder is null)
         {

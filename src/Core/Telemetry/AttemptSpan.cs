@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using System.Net.Http.Headers;
 using Roadbalancer.Proxy;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Telemetry;
 
@@ -10,16 +10,18 @@ namespace Roadbalancer.Telemetry;
 internal sealed class AttemptSpan(Activity? activity, Activity carrier) : IDisposable
 {
     /// <summary>Puts the span where the client's own <c>traceparent</c> and <c>tracestate</c> were.</summary>
-    public void PassOn(HttpRequestHeaders headers)
+    public void PassOn(WireRequest request)
     {
-        headers.Remove("traceparent");
-        headers.Remove("tracestate");
-        headers.TryAddWithoutValidation("traceparent", carrier.Id);
+        request.Add("traceparent", carrier.Id);
         if (carrier.TraceStateString is { Length: > 0 } state)
         {
-            headers.TryAddWithoutValidation("tracestate", state);
+            request.Add("tracestate", state);
         }
     }
+
+    /// <summary>Whether <see cref="PassOn"/> says what this header is, in place of the client's.</summary>
+    public static bool Sets(string name) =>
+        name.Equals("traceparent", StringComparison.OrdinalIgnoreCase) || name.Equals("tracestate", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Tells what became of the attempt, and ends it.</summary>
     public void End(in AttemptOutcome outcome, JoinMode join)

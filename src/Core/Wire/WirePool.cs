@@ -1,0 +1,194 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Security.Authentication;
+
+namespace Roadbalancer.Wire;
+
+/// <summary>
+/// Speaks HTTP/1.1 with backends over connections that are kept: the one used last serves next, and one that has been idle or open for too
+/// long is closed. docs/adr/0014-own-http-client.md tells why this is not HttpClient.
+/// </summary>
+internal sealed class WirePool : IDisposable
+{
+    /// <summary>Longest time that a connection is kept without use.</summary>
+    private static readonly TimeSpan LongestIdle = TimeSpan.FromSeconds(90);
+
+    /// <summary>Names are looked up again now and then, so that a backend that moved is found.</summary>
+    private static readonly TimeSpan LongestLife = TimeSpan.FromMinutes(5);
+
+    private static readonly TimeSpan SweepPeriod = TimeSpan.FromSeconds(15);
+
+    private readonly TimeProvider _time;
+    private readonly ConcurrentDictionary<WireOrigin, Stack<WireConnection>> _idle = new();
+    private readonly ITimer _sweep;
+    private volatile bool _isDisposed;
+
+    public WirePool(TimeProvider time)
+    {
+        _time = time;
+        _sweep = time.CreateTimer(_ => Sweep(), null, SweepPeriod, SweepPeriod);
+    }
+
+    /// <summary>Sends <paramref name="request"/>, which is disposed when this returns, and reads the head of its answer.</summary>
+    /// <param name="connectTimeout">Limit for opening a connection, TLS included.</param>
+    /// <param name="cancellationToken">Holds until the answer is disposed.</param>
+    /// <exception cref="HttpRequestException">There is no connection, or no answer; <see cref="HttpRequestException.HttpRequestError"/> tells which.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<WireResponse> SendAsync(WireRequest request, WireOrigin origin, TimeSpan connectTimeout, CancellationToken cancellationToken)
+    {
+        using var owned = request;
+        var connection = Take(origin) ?? await ConnectAsync(origin, connectTimeout, cancellationToken);
+        var cancellation = cancellationToken.UnsafeRegister(static connection => ((WireConnection)connection!).Abort(), connection);
+        try
+        {
+            return new WireResponse(this, connection, await connection.AskAsync(request.First, request.Rest, request.IsHead), cancellation);
+        }
+        catch (Exception exception)
+        {
+            cancellation.Unregister();
+            connection.Dispose();
+            if (exception is HttpRequestException && cancellationToken.IsCancellationRequested)
+            {
+                throw new OperationCanceledException(cancellationToken);
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Takes back a connection that can serve again.</summary>
+    public void Return(WireConnection connection)
+    {
+        connection.IdleSince = _time.GetTimestamp();
+        if (!_isDisposed && _time.GetElapsedTime(connection.OpenedAt, connection.IdleSince) < LongestLife)
+        {
+            var idle = _idle.GetOrAdd(connection.Origin, static _ => new());
+            lock (idle)
+            {
+                idle.Push(connection);
+            }
+
+            if (!_isDisposed)
+            {
+                return;
+            }
+        }
+
+        connection.Dispose();
+    }
+
+    public void Dispose()
+    {
+        _isDisposed = true;
+        _sweep.Dispose();
+        foreach (var idle in _idle.Values)
+        {
+            lock (idle)
+            {
+                while (idle.TryPop(out var connection))
+                {
+                    connection.Dispose();
+                }
+            }
+        }
+    }
+
+    private WireConnection? Take(WireOrigin origin)
+    {
+        if (!_idle.TryGetValue(origin, out var idle))
+        {
+            return null;
+        }
+
+        while (true)
+        {
+            WireConnection? connection;
+            lock (idle)
+            {
+                if (!idle.TryPop(out connection))
+                {
+                    return null;
+                }
+            }
+
+            if (connection.BeginReading())
+            {
+                return connection;
+            }
+
+            connection.Dispose();
+        }
+    }
+
+    private async Task<WireConnection> ConnectAsync(WireOrigin origin, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        using var timer = new CancellationTokenSource(timeout, _time);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        SslStream? tls = null;
+        try
+        {
+            await socket.ConnectAsync(new DnsEndPoint(origin.Host, origin.Port), limit.Token);
+            if (origin.IsSecure)
+            {
+                tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
+                await tls.AuthenticateAsClientAsync(
+                    new SslClientAuthenticationOptions { TargetHost = origin.Host, ApplicationProtocols = [SslApplicationProtocol.Http11] }, limit.Token);
+            }
+
+            return new WireConnection(socket, tls, origin, _time.GetTimestamp());
+        }
+        catch (Exception exception)
+        {
+            socket.Dispose();
+            if (tls is not null)
+            {
+                await tls.DisposeAsync();
+            }
+
+            throw cancellationToken.IsCancellationRequested ? new OperationCanceledException(cancellationToken) : Explain(exception);
+        }
+    }
+
+    private static Exception Explain(Exception exception) => exception switch
+    {
+        OperationCanceledException => new HttpRequestException(HttpRequestError.ConnectionError, "No connection in time.", exception),
+        SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData or SocketError.NoRecovery } =>
+            new HttpRequestException(HttpRequestError.NameResolutionError, "The backend's name is unknown.", exception),
+        SocketException => new HttpRequestException(HttpRequestError.ConnectionError, "The backend cannot be reached.", exception),
+        AuthenticationException or IOException => new HttpRequestException(HttpRequestError.SecureConnectionError, "No TLS with the backend.", exception),
+        _ => exception,
+    };
+
+    /// <summary>Closes what has been idle too long, and what backends have closed.</summary>
+    private void Sweep()
+    {
+        foreach (var idle in _idle.Values)
+        {
+            lock (idle)
+            {
+                if (idle.Count == 0)
+                {
+                    continue;
+                }
+
+                var now = _time.GetTimestamp();
+                var kept = idle.Where(connection => !IsStale(connection, now)).Reverse().ToArray();
+                foreach (var stale in idle.Except(kept))
+                {
+                    stale.Dispose();
+                }
+
+                idle.Clear();
+                Array.ForEach(kept, idle.Push);
+            }
+        }
+    }
+
+    private bool IsStale(WireConnection connection, long now) =>
+        _time.GetElapsedTime(connection.IdleSince, now) > LongestIdle || _time.GetElapsedTime(connection.OpenedAt, now) > LongestLife || connection.LooksClosed();
+}
