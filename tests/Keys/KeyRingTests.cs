@@ -27,6 +27,21 @@ public sealed class KeyRingTests
         Assert.Equal(expected, _keys.Find(request));
     }
 
+    [Fact]
+    public void Match_SameKeysAgainAndOthersBetween_AlwaysGivesTheirOwn()
+    {
+        var keys = Enumerable.Range(0, 200).Select(number => new ClientKey($"key{number}", $"secret-{number}")).ToArray();
+        var ring = new KeyRing([.. keys]);
+        for (var round = 0; round < 3; round++)
+        {
+            foreach (var key in keys)
+            {
+                var secret = $"secret-{key.Name[3..]}";
+                Assert.Equal((key.Name, null, null), (ring.Find(secret), ring.Find(secret + "x"), ring.Find(secret[..^1] + "\0")));
+            }
+        }
+    }
+
     [Theory]
     [InlineData(1024, "three")]
     [InlineData(1025, null)]

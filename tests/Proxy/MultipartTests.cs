@@ -19,7 +19,7 @@ public sealed class MultipartTests
         Assert.Equal("whisper-1", facts.Model);
         Assert.Equal("whisper-1", Encoding.UTF8.GetString(facts.ModelValue.In(Encoding.UTF8.GetBytes(body))));
         Assert.True(facts.Stream);
-        Assert.Equal((AffinitySource.User, AffinityHash.Of("anna"u8)), (facts.AffinitySource, facts.AffinityKey));
+        Assert.Equal((AffinitySource.User, "anna"), (facts.AffinitySource, Encoding.UTF8.GetString(facts.Affinity.In(Encoding.UTF8.GetBytes(body)))));
         Assert.Equal((BodyFormat.Multipart, 0, 4), (facts.Format, facts.InsertAt, facts.Delimiter.Length));
     }
 

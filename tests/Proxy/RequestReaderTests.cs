@@ -48,7 +48,7 @@ public sealed class RequestReaderTests
         Assert.True(facts.IsEmptyObject);
         Assert.Equal(2, facts.InsertAt);
         Assert.Equal((null, 1, false), (facts.Model, facts.Choices, facts.HasModel));
-        Assert.Equal((AffinitySource.None, 0UL), (facts.AffinitySource, facts.AffinityKey));
+        Assert.Equal((AffinitySource.None, false), (facts.AffinitySource, facts.Affinity.IsPresent));
     }
 
     [Theory]
@@ -185,7 +185,7 @@ public sealed class RequestReaderTests
         var facts = Read(body);
 
         Assert.Equal((AffinitySource)source, facts.AffinitySource);
-        Assert.Equal(AffinityHash.Of(Encoding.UTF8.GetBytes(hashed)), facts.AffinityKey);
+        Assert.Equal(hashed, AffinityIn(body));
     }
 
     [Fact]
@@ -193,9 +193,11 @@ public sealed class RequestReaderTests
     {
         var start = "{\"messages\":[\"" + new string('a', 1022);
 
-        Assert.Equal(Read(start + "b\"]}").AffinityKey, Read(start + "c\"]}").AffinityKey);
-        Assert.NotEqual(Read("{\"messages\":[\"b\"]}").AffinityKey, Read("{\"messages\":[\"c\"]}").AffinityKey);
+        Assert.Equal(AffinityIn(start + "b\"]}"), AffinityIn(start + "c\"]}"));
+        Assert.NotEqual(AffinityIn("{\"messages\":[\"b\"]}"), AffinityIn("{\"messages\":[\"c\"]}"));
     }
+
+    private static string AffinityIn(string body) => Encoding.UTF8.GetString(Read(body).Affinity.In(Encoding.UTF8.GetBytes(body)));
 
     [Fact]
     public void Of_KnownBytes_NeverChanges()

@@ -36,7 +36,7 @@ public sealed class RetryPlanTests
     {
         var plan = Plan(out _);
         var last = 0;
-        var outcome = default(AttemptOutcome);
+        AttemptOutcome outcome = new(OutcomeKind.Succeeded);
         foreach (var attempt in attempts.Split(' '))
         {
             last = attempt[0] - 'a';

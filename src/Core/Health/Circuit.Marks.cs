@@ -39,7 +39,7 @@ internal static partial class Circuit
     }
 
     /// <summary>Feeds latency and failure load by a request's outcome, late ones included.</summary>
-    private static void Weigh(Vitals vitals, in AttemptOutcome outcome, Blame blame, long nowMs)
+    private static void Weigh(Vitals vitals, AttemptOutcome outcome, Blame blame, long nowMs)
     {
         if (blame == Blame.Praise)
         {
@@ -56,7 +56,7 @@ internal static partial class Circuit
         }
     }
 
-    private static Transitions Mark(Vitals vitals, string? model, in AttemptOutcome outcome, Blame blame, BalancerOptions options, long nowMs)
+    private static Transitions Mark(Vitals vitals, string? model, AttemptOutcome outcome, Blame blame, BalancerOptions options, long nowMs)
     {
         var askedMs = outcome.RetryAfter is { } asked ? Math.Clamp((long)asked.TotalMilliseconds, 0, LongestParkMs) : -1;
         switch (blame)

@@ -36,7 +36,7 @@ internal static partial class Circuit
     /// <param name="options">Thresholds and times in force.</param>
     /// <param name="nowMs">The store's clock.</param>
     /// <param name="jitterRoll">Uniform in [0, 1): stretches a cooldown by 0.8 to 1.2.</param>
-    public static Transitions Settle(Vitals vitals, Lease lease, in AttemptOutcome outcome, BalancerOptions options, long nowMs, double jitterRoll)
+    public static Transitions Settle(Vitals vitals, Lease lease, AttemptOutcome outcome, BalancerOptions options, long nowMs, double jitterRoll)
     {
         var blame = OutcomeTable.For(outcome.Kind).Blame;
         if (lease.IsProbe)
@@ -51,7 +51,7 @@ internal static partial class Circuit
 
     /// <summary>A probe speaks of health only: never of load, latency or the failure ratio. One that is told 429 is alive and says no more.</summary>
     private static Transitions SettleProbe(
-        Vitals vitals, in AttemptOutcome outcome, Blame blame, BalancerOptions options, long nowMs, double jitterRoll)
+        Vitals vitals, AttemptOutcome outcome, Blame blame, BalancerOptions options, long nowMs, double jitterRoll)
     {
         if (blame == Blame.Park)
         {

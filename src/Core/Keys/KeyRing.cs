@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
@@ -11,7 +12,16 @@ internal sealed class KeyRing(ImmutableArray<ClientKey> keys, bool isClosed = fa
 {
     private const int LongestKey = 1024;
 
+    /// <summary>A power of two.</summary>
+    private const int RecentPlaces = 64;
+
     private readonly (ClientKey Key, byte[] Hash)[] _keys = [.. keys.Select(key => (key, Convert.FromHexString(key.Hash)))];
+
+    /// <summary>
+    /// Keys that were presented of late and are good, found again without hashing them, which costs more than choosing a backend. They go with the
+    /// ring, which is made anew when its keys change; a good key is in memory anyway, in the request that presents it.
+    /// </summary>
+    private readonly Presented?[] _recent = new Presented?[RecentPlaces];
 
     /// <summary>No keys are configured: anyone may call.</summary>
     public bool IsOpen => _keys.Length == 0 && !isClosed;
@@ -47,6 +57,24 @@ internal sealed class KeyRing(ImmutableArray<ClientKey> keys, bool isClosed = fa
             return null;
         }
 
+        // The hash that chooses the place is random to the process, and what lies there is compared whole.
+        ref var recent = ref _recent[string.GetHashCode(presented) & (RecentPlaces - 1)];
+        if (recent is { } known && CryptographicOperations.FixedTimeEquals(MemoryMarshal.AsBytes(presented), MemoryMarshal.AsBytes(known.Text.AsSpan())))
+        {
+            return known.Key;
+        }
+
+        if (ByHash(presented) is not { } found)
+        {
+            return null;
+        }
+
+        recent = new Presented(presented.ToString(), found);
+        return found;
+    }
+
+    private ClientKey? ByHash(ReadOnlySpan<char> presented)
+    {
         Span<byte> utf8 = stackalloc byte[LongestKey * 3];
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(utf8[..Encoding.UTF8.GetBytes(presented, utf8)], hash);
@@ -58,5 +86,12 @@ internal sealed class KeyRing(ImmutableArray<ClientKey> keys, bool isClosed = fa
         }
 
         return found;
+    }
+
+    private sealed class Presented(string text, ClientKey key)
+    {
+        public string Text { get; } = text;
+
+        public ClientKey Key { get; } = key;
     }
 }

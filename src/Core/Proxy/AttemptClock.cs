@@ -58,14 +58,15 @@ internal sealed class AttemptClock : IDisposable
     public void Begin(Exchange exchange)
     {
         _exchange = exchange;
-        Arm(exchange.Remaining, OutcomeKind.DeadlineReached);
+        Arm(TimeSpan.MaxValue, OutcomeKind.DeadlineReached);
         _clientLeft = exchange.ClientLeft.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _source);
     }
 
     /// <summary>From now on the attempt ends as <paramref name="kind"/> after <paramref name="limit"/>, or at the deadline if that is sooner.</summary>
     public void Arm(TimeSpan limit, OutcomeKind kind)
     {
-        var remaining = _exchange!.Remaining;
+        var now = _time.GetTimestamp();
+        var remaining = _exchange!.RemainingAt(now);
         _armed = limit < remaining ? kind : OutcomeKind.DeadlineReached;
         var wait = limit < remaining ? limit : remaining;
         if (wait <= TimeSpan.Zero)
@@ -81,7 +82,7 @@ internal sealed class AttemptClock : IDisposable
 
         lock (_lock)
         {
-            var dueAt = _time.GetElapsedTime(_origin) + wait;
+            var dueAt = _time.GetElapsedTime(_origin, now) + wait;
             _dueAt = dueAt;
             if (_timerAt is null || dueAt < _timerAt)
             {
@@ -132,7 +133,7 @@ internal sealed class AttemptClock : IDisposable
         lock (_lock)
         {
             _dueAt = null;
-            return !_isSpent && !_superseded && !_exchange!.IsBodyInUse && _source.TryReset();
+            return !_isSpent && !_superseded && _source.TryReset();
         }
     }
 

@@ -21,24 +21,11 @@ internal sealed partial class AttemptLoop(
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask RunAsync(Exchange exchange)
     {
-        budget.BeginRequest();
-        try
-        {
-            await AnswerAsync(exchange);
-        }
-        finally
-        {
-            budget.EndRequest();
-        }
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
-    private async ValueTask AnswerAsync(Exchange exchange)
-    {
         var plan = new RetryPlan(exchange, chance);
         var ending = new Ending(exchange);
         var refusal = default(Refusal);
         ErrorAnswer? refused = null;
+        budget.BeginRequest();
         try
         {
             if (exchange.MayExplain)
@@ -78,6 +65,10 @@ internal sealed partial class AttemptLoop(
         {
             // It left while it waited for a place: attempts tell of that themselves.
             ending.NoteLeft();
+        }
+        finally
+        {
+            budget.EndRequest();
         }
 
         if (refused is not null)
@@ -230,7 +221,7 @@ internal sealed partial class AttemptLoop(
         }
     }
 
-    private bool IsWorthAnother(Exchange exchange, in AttemptOutcome outcome)
+    private bool IsWorthAnother(Exchange exchange, AttemptOutcome outcome)
     {
         var options = exchange.Pool.Options;
 

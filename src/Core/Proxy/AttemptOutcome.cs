@@ -80,7 +80,7 @@ internal enum OutcomeKind
 }
 
 /// <summary>The result of one attempt, as it is logged, counted and settled.</summary>
-internal readonly record struct AttemptOutcome(OutcomeKind Kind)
+internal sealed record AttemptOutcome(OutcomeKind Kind)
 {
     /// <summary>The upstream's HTTP status; 0 when there was none.</summary>
     public int Status { get; init; }

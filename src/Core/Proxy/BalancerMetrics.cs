@@ -84,9 +84,9 @@ internal sealed class BalancerMetrics : IDisposable
         MapOf(exchange.Pool).For(exchange).RequestEnded(exchange.Elapsed, last, attempt is { Join: not JoinMode.None });
     }
 
-    public void AttemptEnded(Lease lease, in AttemptOutcome outcome) => SeriesOf(lease.Pool, lease.Index)?.AttemptEnded(outcome);
+    public void AttemptEnded(Lease lease, AttemptOutcome outcome) => SeriesOf(lease.Pool, lease.Index)?.AttemptEnded(outcome);
 
-    public void ProbeEnded(Pool pool, Backend backend, in AttemptOutcome outcome)
+    public void ProbeEnded(Pool pool, Backend backend, AttemptOutcome outcome)
     {
         if (MapOf(pool).Pool.IndexOf(backend.Name) >= 0)
         {

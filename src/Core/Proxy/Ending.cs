@@ -33,7 +33,7 @@ internal sealed class Ending(Exchange exchange)
     /// <summary>The client left while no backend was being asked.</summary>
     public void NoteLeft() => _last = new AttemptOutcome(OutcomeKind.ClientLeft);
 
-    public void Note(Attempt attempt, in AttemptOutcome outcome)
+    public void Note(Attempt attempt, AttemptOutcome outcome)
     {
         _last = outcome;
         Decisive = attempt.Record;
@@ -81,7 +81,7 @@ internal sealed class Ending(Exchange exchange)
     /// Whether a backend's own words may reach the client. A refusal of our credentials is not the client's; an absent model would be named as the
     /// backend names it.
     /// </summary>
-    private static bool IsForClients(in AttemptOutcome outcome, SavedAnswer? saved) =>
+    private static bool IsForClients(AttemptOutcome outcome, SavedAnswer? saved) =>
         saved is not null
         && outcome.Kind is not (OutcomeKind.BadCredentials or OutcomeKind.NotPermitted or OutcomeKind.ModelAbsent or OutcomeKind.PrefixRefused)
         && (outcome.Kind != OutcomeKind.QuotaExhausted || saved.Status == StatusCodes.Status429TooManyRequests)
@@ -107,7 +107,7 @@ internal sealed class Ending(Exchange exchange)
         throw new TruncatedAnswerException();
     }
 
-    private ErrorAnswer ErrorFor(in AttemptOutcome outcome) => outcome.Kind switch
+    private ErrorAnswer ErrorFor(AttemptOutcome outcome) => outcome.Kind switch
     {
         OutcomeKind.ModelAbsent => ErrorAnswer.ModelNotFound(exchange.Facts.Model ?? ""),
         OutcomeKind.RateLimited => new(StatusCodes.Status429TooManyRequests, "rate_limit_error", "rate_limit_exceeded",

@@ -9,7 +9,6 @@ namespace Roadbalancer.Proxy;
 internal sealed class Exchange(HttpContext http, Pool pool, TimeProvider time) : IDisposable
 {
     private ClientStream? _stream;
-    private int _bodyWrites;
 
     public HttpContext Http { get; } = http;
 
@@ -81,22 +80,15 @@ internal sealed class Exchange(HttpContext http, Pool pool, TimeProvider time) :
     public TimeSpan Elapsed => Time.GetElapsedTime(StartedAt);
 
     /// <summary>What is left of <c>total_timeout</c>, or until the platform in front takes an answer's beginning for lost; never negative.</summary>
-    public TimeSpan Remaining
+    public TimeSpan Remaining => RemainingAt(Time.GetTimestamp());
+
+    /// <summary><see cref="Remaining"/> at <paramref name="now"/>, on <see cref="TimeProvider.GetTimestamp"/>: asking for the time is no small part of a request.</summary>
+    public TimeSpan RemainingAt(long now)
     {
-        get
-        {
-            var limit = KeepAlive is null && !Http.Response.HasStarted ? Audible(Pool.Options.TotalTimeout) : Pool.Options.TotalTimeout;
-            var left = limit - Elapsed;
-            return left > TimeSpan.Zero ? left : TimeSpan.Zero;
-        }
+        var limit = KeepAlive is null && !Http.Response.HasStarted ? Audible(Pool.Options.TotalTimeout) : Pool.Options.TotalTimeout;
+        var left = limit - Time.GetElapsedTime(StartedAt, now);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
-
-    /// <summary>The body is being written to some connection at this moment.</summary>
-    public bool IsBodyInUse => Volatile.Read(ref _bodyWrites) > 0;
-
-    public void BeginBodyWrite() => Interlocked.Increment(ref _bodyWrites);
-
-    public void EndBodyWrite() => Interlocked.Decrement(ref _bodyWrites);
 
     /// <summary>As much of <paramref name="silence"/> as the platform in front puts up with.</summary>
     public TimeSpan Audible(TimeSpan silence) => Pool.Options.LongestSilence is { } longest && longest < silence ? longest : silence;

@@ -99,8 +99,8 @@ internal sealed class Hedging(IBalancerState state, TimeProvider time, BalancerM
             return new(a.Attempt, null);
         }
 
-        plan.Note(a.Attempt.Lease.Index, ended.Value);
-        Drop(a.Attempt, ended.Value);
+        plan.Note(a.Attempt.Lease.Index, ended);
+        Drop(a.Attempt, ended);
         return new(b.Attempt, await b.Opening);
 
         void Drop(Attempt attempt, AttemptOutcome outcome)

@@ -280,12 +280,10 @@ internal ref struct JsonRequestScan
     private readonly void SetAffinity()
     {
         var prompt = _messages.IsPresent ? _messages : _prompt.IsPresent ? _prompt : _input;
-        var (range, source) = _cacheKey.IsPresent ? (_cacheKey, AffinitySource.PromptCacheKey)
+        (_facts.Affinity, _facts.AffinitySource) = _cacheKey.IsPresent ? (_cacheKey, AffinitySource.PromptCacheKey)
             : _user.IsPresent ? (_user, AffinitySource.User)
             : prompt.IsPresent ? (prompt with { Length = Math.Min(prompt.Length, PromptBytes) }, AffinitySource.Prompt)
             : (default, AffinitySource.None);
-        _facts.AffinitySource = source;
-        _facts.AffinityKey = source == AffinitySource.None ? 0 : AffinityHash.Of(range.In(_body));
     }
 
     private readonly bool IsNull => _reader.TokenType == JsonTokenType.Null;

@@ -86,7 +86,7 @@ internal static class MultipartScan
         }
         else if (name.SequenceEqual("user"u8) && value.IsPresent)
         {
-            facts.AffinityKey = AffinityHash.Of(value.In(body));
+            facts.Affinity = value;
             facts.AffinitySource = AffinitySource.User;
         }
 

@@ -65,7 +65,7 @@ internal sealed class PooledBytes : IBufferWriter<byte>, IDisposable
         }
         else
         {
-            var larger = ArrayPool<byte>.Shared.Rent(Math.Max(4096, Math.Max(Length * 2, Length + free)));
+            var larger = ArrayPool<byte>.Shared.Rent(Math.Max(1024, Math.Max(Length * 2, Length + free)));
             Span.CopyTo(larger);
             if (_bytes.Length > 0)
             {

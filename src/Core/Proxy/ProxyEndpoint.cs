@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Roadbalancer.Backends;
 using Roadbalancer.Keys;
 using Roadbalancer.Options;
+using Roadbalancer.Strategies;
 using Roadbalancer.Telemetry;
 
 namespace Roadbalancer.Proxy;
@@ -97,8 +98,8 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
             ? tags.ToString().Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
             : [];
 
-    private static bool IsRepeatable(string method, string path) =>
-        HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || !IsUnrepeatable(path);
+    private static bool IsRepeatable(string method, string path, ApiShape shape) =>
+        shape != ApiShape.Other || HttpMethods.IsGet(method) || HttpMethods.IsHead(method) || !IsUnrepeatable(path);
 
     private static bool IsUnrepeatable(string path)
     {
@@ -177,61 +178,50 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
     {
         var pool = pools.Current;
         var startedAt = time.GetTimestamp();
-        var body = new PooledBytes();
-        var isIdle = true;
+        var shape = ApiShapes.Of(path);
+        using var body = new PooledBytes();
+        if (await ReadBodyAsync(http.Request, pool.Options, startedAt, body) is { } refusal)
+        {
+            await refusal.WriteAsync(http, requestId);
+            return;
+        }
+
+        if (!RequestReader.TryRead(body.Span, path, ContentTypeOf(http.Request, body.Span), out var facts, out var error))
+        {
+            await ErrorAnswer.Invalid(error!).WriteAsync(http, requestId);
+            return;
+        }
+
+        using var exchange = new Exchange(http, pool, time)
+        {
+            StartedAt = startedAt,
+            KeepAlive = facts.Stream && pool.Options.StreamKeepAlive is { } period && period > TimeSpan.Zero ? new KeepAlive(http, requestId, period, time) : null,
+            Path = path,
+            Body = body.Memory,
+            Facts = facts,
+            Shape = shape,
+            Tags = TagsOf(http.Request),
+            AffinityKey = pool.Strategy is ConsistentHash ? AffinityOf(http.Request, facts, body.Span) : 0,
+            RequestId = requestId,
+            KeyName = key?.Name,
+            MayExplain = http.Request.Headers["X-Debug-Routing"] == "1" && (key is null || pool.Options.DebugKeys.Contains(key.Name)),
+            IsRepeatable = IsRepeatable(http.Request.Method, path, shape),
+        };
+        if (key is not null && gate.Enter(exchange, key) is { } notPermitted)
+        {
+            await notPermitted.WriteAsync(http, requestId);
+            return;
+        }
+
         try
         {
-            if (await ReadBodyAsync(http.Request, pool.Options, startedAt, body) is { } refusal)
-            {
-                await refusal.WriteAsync(http, requestId);
-                return;
-            }
-
-            if (!RequestReader.TryRead(body.Span, path, ContentTypeOf(http.Request, body.Span), out var facts, out var error))
-            {
-                await ErrorAnswer.Invalid(error!).WriteAsync(http, requestId);
-                return;
-            }
-
-            using var exchange = new Exchange(http, pool, time)
-            {
-                StartedAt = startedAt,
-                KeepAlive = facts.Stream && pool.Options.StreamKeepAlive is { } period && period > TimeSpan.Zero ? new KeepAlive(http, requestId, period, time) : null,
-                Path = path,
-                Body = body.Memory,
-                Facts = facts,
-                Shape = ApiShapes.Of(path),
-                Tags = TagsOf(http.Request),
-                AffinityKey = AffinityOf(http.Request, facts),
-                RequestId = requestId,
-                KeyName = key?.Name,
-                MayExplain = http.Request.Headers["X-Debug-Routing"] == "1" && (key is null || pool.Options.DebugKeys.Contains(key.Name)),
-                IsRepeatable = IsRepeatable(http.Request.Method, path),
-            };
-            if (key is not null && gate.Enter(exchange, key) is { } notPermitted)
-            {
-                await notPermitted.WriteAsync(http, requestId);
-                return;
-            }
-
-            try
-            {
-                await (pool.Options.Mode == BalancingMode.SingleBackend ? loop.RunDirectAsync(exchange) : loop.RunAsync(exchange));
-            }
-            finally
-            {
-                isIdle = !exchange.IsBodyInUse;
-                if (key is not null)
-                {
-                    gate.Leave(exchange, key);
-                }
-            }
+            await (pool.Options.Mode == BalancingMode.SingleBackend ? loop.RunDirectAsync(exchange) : loop.RunAsync(exchange));
         }
         finally
         {
-            if (isIdle)
+            if (key is not null)
             {
-                body.Dispose();
+                gate.Leave(exchange, key);
             }
         }
     }
@@ -242,8 +232,9 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
             ? "application/json"
             : request.ContentType;
 
-    private static ulong AffinityOf(HttpRequest request, RequestFacts facts) =>
-        request.Headers["X-Session-Id"] is { Count: > 0 } session ? AffinityHash.Of(System.Text.Encoding.UTF8.GetBytes(session.ToString())) : facts.AffinityKey;
+    private static ulong AffinityOf(HttpRequest request, RequestFacts facts, ReadOnlySpan<byte> body) =>
+        request.Headers["X-Session-Id"] is { Count: > 0 } session ? AffinityHash.Of(System.Text.Encoding.UTF8.GetBytes(session.ToString()))
+        : facts.Affinity.IsPresent ? AffinityHash.Of(facts.Affinity.In(body)) : 0;
 
     /// <remarks>The server itself ends a read that brings next to nothing, so the total time need only be looked at between two reads.</remarks>
     private async ValueTask<ErrorAnswer?> ReadBodyAsync(HttpRequest request, BalancerOptions options, long startedAt, PooledBytes body)

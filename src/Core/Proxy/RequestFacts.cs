@@ -13,7 +13,7 @@ internal enum BodyFormat
     Multipart,
 }
 
-/// <summary>What <see cref="RequestFacts.AffinityKey"/> was made of.</summary>
+/// <summary>What <see cref="RequestFacts.Affinity"/> is.</summary>
 internal enum AffinitySource
 {
     /// <summary>Nothing: the request has neither a key, a user nor a prompt.</summary>
@@ -85,8 +85,8 @@ internal sealed class RequestFacts
     /// <summary>Whether the client itself set <c>continue_final_message</c> or <c>add_generation_prompt</c>, to whatever value.</summary>
     public bool SteersContinuation { get; set; }
 
-    /// <summary>What keeps the request near to earlier ones like it; 0 when <see cref="AffinitySource"/> is none. Stable across processes.</summary>
-    public ulong AffinityKey { get; set; }
+    /// <summary>What keeps the request near to earlier ones like it, by its <see cref="AffinityHash"/>; absent when <see cref="AffinitySource"/> is none.</summary>
+    public ByteRange Affinity { get; set; }
 
     public AffinitySource AffinitySource { get; set; }
 

@@ -24,7 +24,7 @@ internal sealed class RetryPlan(Exchange exchange, Chance chance)
     /// <summary>A backend refused to continue a half-finished answer: from now on answers are replayed.</summary>
     public bool ContinuationRefused { get; private set; }
 
-    public void Note(int index, in AttemptOutcome outcome)
+    public void Note(int index, AttemptOutcome outcome)
     {
         _attempts ??= [];
         _attempts[index] = _attempts.GetValueOrDefault(index) + 1;
@@ -90,7 +90,7 @@ internal sealed class RetryPlan(Exchange exchange, Chance chance)
     /// How long to wait before <paramref name="index"/> is asked once more; null when it is not to be: it was silent or misconfigured, asked for a
     /// longer pause than <c>max_retry_wait</c>, has had its attempts, or is not there or has had its second chance while a worse group is waiting to help.
     /// </summary>
-    public TimeSpan? WaitBeforeAgain(int index, in AttemptOutcome outcome)
+    public TimeSpan? WaitBeforeAgain(int index, AttemptOutcome outcome)
     {
         var attempts = _attempts?.GetValueOrDefault(index) ?? 0;
         var isSpent = attempts > 1 || outcome.Kind == OutcomeKind.ConnectFailed;

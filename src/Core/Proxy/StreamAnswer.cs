@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
 using Roadbalancer.Backends;
 using Roadbalancer.Wire;
 
@@ -141,8 +142,16 @@ internal sealed class StreamAnswer(
 
     private bool IsFinishing => _filter.IsComplete && Exchange.Shape != ApiShape.Other;
 
+    /// <remarks>A stream that waits holds no buffer here: of thousands, nearly all wait.</remarks>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> ReadAsync()
     {
+        if (_input.Length == 0 && source is WireBody)
+        {
+            _input.Dispose();
+            await source.ReadAsync(Memory<byte>.Empty, Clock.Token);
+        }
+
         var read = await source.ReadAsync(_input.GetMemory(ReadSize), Clock.Token);
         _input.Advance(read);
         return read > 0;

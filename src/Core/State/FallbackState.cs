@@ -206,7 +206,7 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
     }
 
     /// <summary>Settles in memory what memory is to settle; the lease as the shared store knows it when it is for that one.</summary>
-    private Lease? TakeBackAlone(Lease lease, in AttemptOutcome outcome)
+    private Lease? TakeBackAlone(Lease lease, AttemptOutcome outcome)
     {
         lock (_lock)
         {
@@ -231,7 +231,7 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
         return null;
     }
 
-    private void Count(Lease lease, in AttemptOutcome outcome)
+    private void Count(Lease lease, AttemptOutcome outcome)
     {
         if (!_counted.TryGetValue(lease.Backend.Name, out var totals))
         {

@@ -50,7 +50,7 @@ internal sealed partial class InMemoryState
     /// <param name="outcome">How it ended.</param>
     /// <param name="holdsPlace">Whether this store counts it as in flight.</param>
     /// <returns>The roll that stretched a cooldown.</returns>
-    public double Apply(Lease lease, in AttemptOutcome outcome, bool holdsPlace) => Settle(lease, outcome, holdsPlace);
+    public double Apply(Lease lease, AttemptOutcome outcome, bool holdsPlace) => Settle(lease, outcome, holdsPlace);
 
     /// <summary>The newest pool that was asked of; null before the first, and its requests of this instance in flight.</summary>
     public (Pool? Pool, List<KeyValuePair<(Pool Pool, int Index), int>> InFlight) Here(string pool)

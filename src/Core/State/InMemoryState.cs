@@ -114,7 +114,7 @@ internal sealed partial class InMemoryState : IBalancerState
         return books;
     }
 
-    private StateChange SettleNeedsLock(Lease lease, in AttemptOutcome outcome, bool holdsPlace, double roll)
+    private StateChange SettleNeedsLock(Lease lease, AttemptOutcome outcome, bool holdsPlace, double roll)
     {
         var books = BooksNeedsLock(lease.Pool.Name);
         var nowMs = NowMs();

@@ -195,7 +195,7 @@ internal sealed partial class RedisState
     /// <summary>An outcome as ARGV of <c>release</c>; without one, the beginning of a trial.</summary>
     private static void Pack(Span<RedisValue> values, Lease lease, in AttemptOutcome? ended, int slot, double leaseless, double jitterRoll)
     {
-        var outcome = ended ?? new AttemptOutcome { DurationMs = Math.Floor(lease.Backend.Timeout.TotalMilliseconds) };
+        var outcome = ended ?? new AttemptOutcome(default) { DurationMs = Math.Floor(lease.Backend.Timeout.TotalMilliseconds) };
         var blame = OutcomeTable.For(outcome.Kind).Blame;
         var firstMs = outcome.FirstTokenMs ?? -1;
         var words = blame is Blame.None or Blame.Praise ? "" : Words(outcome);

@@ -76,7 +76,7 @@ internal sealed partial class RelaxedState
             // What was not sent yet is added up: an outage may be long. What may have been sent keeps its number.
             foreach (var decided in _decided.Where(decided => decided.Outcome is not null && !decided.Lease.IsProbe))
             {
-                Count(decided.Lease.Backend.Name, decided.Outcome!.Value);
+                Count(decided.Lease.Backend.Name, decided.Outcome!);
             }
 
             _decided = [];

@@ -194,7 +194,7 @@ internal sealed partial class RelaxedState : BackgroundService, IBalancerState
         }
     }
 
-    private void Count(string backend, in AttemptOutcome outcome)
+    private void Count(string backend, AttemptOutcome outcome)
     {
         if (!_counted.TryGetValue(backend, out var totals))
         {

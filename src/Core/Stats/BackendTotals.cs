@@ -76,7 +76,7 @@ internal sealed class BackendTotals
         };
 
     /// <summary>Counts the end of one attempt.</summary>
-    public void Record(in AttemptOutcome outcome)
+    public void Record(AttemptOutcome outcome)
     {
         Requests++;
         ByKind[(int)outcome.Kind]++;
@@ -95,7 +95,7 @@ internal sealed class BackendTotals
     }
 
     /// <summary>Keeps what went wrong for operators to see.</summary>
-    public void RecordError(in AttemptOutcome outcome, long unixMs)
+    public void RecordError(AttemptOutcome outcome, long unixMs)
     {
         LastError = outcome.Detail is { } detail ? $"{outcome.Kind}: {detail}" : outcome.Kind.ToString();
         LastErrorAtUnixMs = unixMs;

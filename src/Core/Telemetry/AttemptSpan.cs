@@ -24,7 +24,7 @@ internal sealed class AttemptSpan(Activity? activity, Activity carrier) : IDispo
         name.Equals("traceparent", StringComparison.OrdinalIgnoreCase) || name.Equals("tracestate", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Tells what became of the attempt, and ends it.</summary>
-    public void End(in AttemptOutcome outcome, JoinMode join)
+    public void End(AttemptOutcome outcome, JoinMode join)
     {
         if (activity is null)
         {

@@ -22,7 +22,7 @@ internal sealed class BackendSeries(TrafficFamilies families, string backend)
 
     public void RequestEnded(OutcomeKind kind) => Of(_requests, families.Requests, kind).Add();
 
-    public void AttemptEnded(in AttemptOutcome outcome)
+    public void AttemptEnded(AttemptOutcome outcome)
     {
         Of(_attempts, families.Attempts, outcome.Kind).Add();
         (OutcomeTable.For(outcome.Kind).Blame switch

@@ -20,7 +20,7 @@ internal sealed class ModelSeries(TrafficFamilies families, string operation, st
     /// Seconds between two tokens of a streamed answer that reported how many it had; null for any other. The first token is not counted:
     /// what it took is the time to first token.
     /// </summary>
-    public static double? SecondsPerToken(in AttemptOutcome outcome) =>
+    public static double? SecondsPerToken(AttemptOutcome outcome) =>
         outcome is { Kind: OutcomeKind.Succeeded, FirstTokenMs: { } firstTokenMs, OutputTokens: > 1 and { } tokens }
             ? Math.Max(0, outcome.DurationMs - firstTokenMs) / 1000 / (tokens - 1)
             : null;
