@@ -146,10 +146,10 @@ internal sealed class StreamAnswer(
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> ReadAsync()
     {
-        if (_input.Length == 0 && source is WireBody)
+        if (_input.Length == 0 && source is WireBody body)
         {
             _input.Dispose();
-            await source.ReadAsync(Memory<byte>.Empty, Clock.Token);
+            await body.WaitAsync();
         }
 
         var read = await source.ReadAsync(_input.GetMemory(ReadSize), Clock.Token);

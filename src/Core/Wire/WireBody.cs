@@ -28,18 +28,31 @@ internal sealed class WireBody(WireConnection connection, WireHead head, Cancell
         set => throw new NotSupportedException();
     }
 
-    /// <summary>Reads some; with an empty buffer, waits until there is something to read.</summary>
+    /// <summary>Waits until there is something to read, or the end, without a buffer of the caller's.</summary>
+    /// <exception cref="IOException">The connection broke.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public async ValueTask WaitAsync()
+    {
+        try
+        {
+            if (!_isOver && connection.Received.IsEmpty)
+            {
+                // The connection's end shows again when it is read for good.
+                await connection.FillAsync();
+            }
+        }
+        catch (Exception exception) when (WireConnection.IsBroken(exception))
+        {
+            throw Broken(exception);
+        }
+    }
+
     /// <exception cref="IOException">The connection broke, or the body did not come as announced.</exception>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        if (_isOver)
+        if (_isOver || buffer.IsEmpty)
         {
             return new(0);
-        }
-
-        if (buffer.IsEmpty)
-        {
-            return connection.Received.IsEmpty ? WaitAsync() : new(0);
         }
 
         if (_framing == BodyFraming.Chunked)
@@ -79,21 +92,6 @@ internal sealed class WireBody(WireConnection connection, WireHead head, Cancell
     public override void SetLength(long value) => throw new NotSupportedException();
 
     public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<int> WaitAsync()
-    {
-        try
-        {
-            // The connection's end shows again when it is read for good.
-            await connection.FillAsync();
-            return 0;
-        }
-        catch (Exception exception) when (WireConnection.IsBroken(exception))
-        {
-            throw Broken(exception);
-        }
-    }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> ReadOnAsync(Memory<byte> buffer)
