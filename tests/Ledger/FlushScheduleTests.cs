@@ -53,6 +53,8 @@ public sealed class FlushScheduleTests : IAsyncLifetime
         private long _counted;
         private long _settled;
         private long _lost;
+        private long _settledOfKeys;
+        private long _lostOfKeys;
         private bool _isFlushed;
         private int _changes;
         private int _starts;
@@ -71,6 +73,7 @@ public sealed class FlushScheduleTests : IAsyncLifetime
                 foreach (var instance in _instances)
                 {
                     Assert.InRange((await instance.RequestsAsync()).A, _isFlushed ? 0 : _counted - _lost - (_counted - _settled), _counted);
+                    Assert.InRange((await instance.KeysAsync()).A, _isFlushed ? 0 : _settledOfKeys - _lostOfKeys, _counted);
                 }
             }
 
@@ -84,10 +87,13 @@ public sealed class FlushScheduleTests : IAsyncLifetime
             foreach (var instance in _instances)
             {
                 Assert.InRange((await instance.RequestsAsync()).A, _counted - _lost, _counted);
+                Assert.InRange((await instance.KeysAsync()).A, _counted - _lostOfKeys, _counted);
                 Assert.Subset(instance.Names.ToHashSet(), _acknowledged);
                 Assert.True(instance.Accounts.IsDurable(instance.Pools.Edits));
                 var hours = await instance.History.ReadAsync("a", _time.GetUtcNow().AddDays(-3), _time.GetUtcNow().AddHours(1), TimeSpan.FromHours(1), CancellationToken.None);
                 Assert.Equal((await instance.RequestsAsync()).A, hours.Backends.SelectMany(backend => backend.Points).Sum(point => point.Counted.Requests));
+                var keys = await instance.KeyHistory.ReadAsync("A", _time.GetUtcNow().AddDays(-3), _time.GetUtcNow().AddHours(1), TimeSpan.FromHours(1), CancellationToken.None);
+                Assert.Equal((await instance.KeysAsync()).A, Assert.Single(keys.Keys).Points.Sum(point => point.Counted.Successes));
                 await instance.DisposeAsync();
             }
         }
@@ -121,7 +127,7 @@ public sealed class FlushScheduleTests : IAsyncLifetime
                     }
 
                     await flush();
-                    _lost = _counted - _settled;
+                    (_lost, _lostOfKeys) = (_counted - _settled, _counted - _settledOfKeys);
                     _isFlushed = true;
                     break;
                 default:
@@ -142,6 +148,7 @@ public sealed class FlushScheduleTests : IAsyncLifetime
                     // An instance that looked just before looks again by then.
                     _time.Advance(TimeSpan.FromSeconds(2));
                     _settled = (await _instances[which].RequestsAsync()).A;
+                    _settledOfKeys = (await _instances[which].KeysAsync()).A;
                     _isFlushed = false;
                 }
             }
