@@ -4,40 +4,24 @@ using Roadbalancer.Keys;
 namespace Roadbalancer.Ledger;
 
 /// <summary>What the ledger holds of client keys, as far as this process knows it, and the base that a shared store keeps of it for the instances.</summary>
-/// <param name="time">Tells how old that is.</param>
 /// <param name="shared">Where settlements of other instances leave it; null for one instance alone.</param>
-internal sealed class KeyAccounts(TimeProvider time, RedisKeyBase? shared = null)
+internal sealed class KeyAccounts(RedisKeyBase? shared = null)
 {
-    /// <summary>How old what is known may be: its age changes no number, only how much a flush can cost.</summary>
-    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(2);
-
     private static readonly Dictionary<string, BackendRecord> Nothing = [];
 
     private readonly Accounts _accounts = new();
-    private long _refreshedAt = long.MinValue;
 
     /// <summary>By name, whatever its case.</summary>
     public ImmutableDictionary<string, BackendRecord> Records => _accounts.Records;
 
     public void Take(IEnumerable<KeyValuePair<string, BackendRecord>> records) => _accounts.Take(records);
 
-    /// <summary>Learns what settlements of other instances have left, if that was not done a moment ago. Nothing for an instance alone.</summary>
-    public async ValueTask RefreshAsync()
-    {
-        var at = Interlocked.Read(ref _refreshedAt);
-        if (at == long.MinValue || time.GetElapsedTime(at) >= Fresh)
-        {
-            await FollowAsync();
-        }
-    }
-
-    /// <summary>As <see cref="RefreshAsync"/>, whenever that was done last.</summary>
+    /// <summary>Learns what settlements of other instances have left, if the shared store answers. Nothing for an instance alone.</summary>
     public async Task FollowAsync()
     {
         if (shared is not null && await shared.ReadAsync([]) is { } found)
         {
             Take(found);
-            Interlocked.Exchange(ref _refreshedAt, time.GetTimestamp());
         }
     }
 
