@@ -47,8 +47,10 @@ public sealed class SharedKeysTests(SharedRedis redis)
         await using var upstream = ScriptedUpstream.Start(Scripts.Chat("ok"));
         BalancerOptions Shared(BalancerOptions options) => options with
         {
-            ClientKeys = [new ClientKey("team", "k-team") { Limits = new() { Models = ["x"] } }], Consistency = consistency,
-            Redis = RedisAddress.Parse(server.Connection, out _), RedisTimeout = TimeSpan.FromSeconds(10),
+            ClientKeys = [new ClientKey("team", "k-team") { Limits = new() { Models = ["x"] } }],
+            Consistency = consistency,
+            Redis = RedisAddress.Parse(server.Connection, out _),
+            RedisTimeout = TimeSpan.FromSeconds(10),
         };
         await using var one = await StartAsync(upstream, Shared);
         await using var other = await StartAsync(upstream, Shared);

@@ -26,12 +26,18 @@ internal static class LedgerSetup
         services.AddSingleton<KeySettlement>();
         services.AddSingleton(provider => new Settlement(
             provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<PoolSync>(), provider.GetRequiredService<Counters>(), provider.GetRequiredService<Accounts>(),
-            provider.GetRequiredService<TimeProvider>()) { Keys = provider.GetRequiredService<KeySettlement>() });
+            provider.GetRequiredService<TimeProvider>())
+        {
+            Keys = provider.GetRequiredService<KeySettlement>(),
+        });
         if (options.Redis is not null && options.Mode != BalancingMode.SingleBackend)
         {
             services.AddSingleton(provider => new Rehydration(
                 provider.GetRequiredService<Redis.RedisLink>(), provider.GetRequiredService<PoolSync>(), provider.GetRequiredService<LifetimeTotals>(), provider.GetRequiredService<PoolSource>(),
-                provider.GetRequiredService<TimeProvider>()) { Keys = provider.GetRequiredService<KeyAccounts>() });
+                provider.GetRequiredService<TimeProvider>())
+            {
+                Keys = provider.GetRequiredService<KeyAccounts>(),
+            });
             services.AddHostedService(provider => provider.GetRequiredService<Rehydration>());
         }
     }

@@ -79,7 +79,7 @@ internal sealed class SettleRun
                 await Task.Delay(Waits[tries], _time, cancellationToken);
             }
 
-            foreach (var (key, _) in puts.Where(put => !states.ContainsKey(put.Key)))
+            foreach (var (key, _) in puts.Where(put => !states.ContainsKey(put.Key)).TakeWhile(_ => !IsOver))
             {
                 if (await Ledger.ReadAsync(entity, key, cancellationToken) is { } state && Holds(text => isThere(key, text), state))
                 {
