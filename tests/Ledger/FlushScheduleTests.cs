@@ -43,6 +43,27 @@ public sealed class FlushScheduleTests : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task RunAsync_LedgerIsLost_IsFilledAgainFromRedisHoursAndAll()
+    {
+        var time = new LeapTime();
+        await using var instance = new SettlingInstance(time, 1, _link, "l:");
+        await instance.ServeAsync(0, 3);
+        await instance.SettleAsync(new MemoryLedger());
+        time.Advance(TimeSpan.FromHours(1));
+        await using var next = new SettlingInstance(time, 2, _link, "l:");
+        await next.ServeAsync(0, 2);
+        var ledger = new MemoryLedger();
+        await next.SettleAsync(ledger);
+
+        foreach (var entity in new[] { BackendEntity.Name, KeyEntity.Name })
+        {
+            var record = BackendRecord.Parse((await ledger.ReadAsync(entity, EntityKey.Of("a"), TestContext.Current.CancellationToken))!);
+            Assert.Equal(5, record.Totals.Requests);
+            Assert.Equal([3, 2], record.History.Hours.Values.Select(hour => hour.Successes));
+        }
+    }
+
     private sealed class Schedule(ulong seed, RedisLink link, Func<Task> flush)
     {
         private readonly Chance _chance = new(seed);

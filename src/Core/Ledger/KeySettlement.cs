@@ -29,7 +29,7 @@ internal sealed class KeySettlement(PoolSource pools, KeyUsage usage, KeyAccount
         try
         {
             var held = await ReadRecordsAsync(run, cancellationToken);
-            var shared = await accounts.ReadBaseAsync([]);
+            var shared = await ReadBaseAsync(held);
             var counted = await usage.ReadStoredAsync();
             if (shared is null || counted is null)
             {
@@ -37,7 +37,7 @@ internal sealed class KeySettlement(PoolSource pools, KeyUsage usage, KeyAccount
                 return;
             }
 
-            await SettleAsync(run, held, await WithHoursAsync(shared, held, counted), counted, cancellationToken);
+            await SettleAsync(run, held, shared, counted, cancellationToken);
             accounts.Take(held);
             if (!await accounts.KeepBaseAsync(held, shared))
             {
@@ -59,13 +59,13 @@ internal sealed class KeySettlement(PoolSource pools, KeyUsage usage, KeyAccount
         SettleRun run, Dictionary<string, BackendRecord> held, IReadOnlyDictionary<string, BackendRecord> shared, IReadOnlyDictionary<string, CountedKey> counted,
         CancellationToken cancellationToken)
     {
-        var (puts, idle) = (new Dictionary<string, BackendPut>(StringComparer.OrdinalIgnoreCase), new List<string>());
+        var (puts, idle) = (new Dictionary<string, BackendPut>(), new List<string>());
         foreach (var (name, key) in counted.Where(pair => !run.IsUnreadable(Label(pair.Key))).OrderBy(pair => held.GetValueOrDefault(pair.Key)?.Version ?? 0))
         {
             var known = new[] { held.GetValueOrDefault(name), shared.GetValueOrDefault(name), accounts.Records.GetValueOrDefault(name) };
             if (BackendPut.Bringing(known, Tally.Of(key.Counts), key.Birth, time.GetUtcNow()) is { } put)
             {
-                puts[name] = put;
+                puts[EntityKey.Of(name)] = put;
             }
             else if (time.GetUtcNow().ToUnixTimeMilliseconds() - (known[0]?.Version ?? 0) >= Rest.TotalMilliseconds)
             {
@@ -83,10 +83,11 @@ internal sealed class KeySettlement(PoolSource pools, KeyUsage usage, KeyAccount
         await DropOldestAsync(run, held, counted, cancellationToken);
     }
 
+    /// <param name="puts">By <see cref="EntityKey"/>.</param>
     private static async Task SendAsync(SettleRun run, Dictionary<string, BackendPut> puts, Dictionary<string, BackendRecord> held, CancellationToken cancellationToken)
     {
-        var inputs = puts.Select(pair => (Key: EntityKey.Of(pair.Key), Input: pair.Value.ToJson())).ToList();
-        var states = await run.SendAllAsync(KeyEntity.Name, inputs, (key, state) => BackendRecord.Parse(state).Version != puts[EntityKey.NameOf(key)!].After, cancellationToken);
+        var inputs = puts.Select(pair => (pair.Key, pair.Value.ToJson())).ToList();
+        var states = await run.SendAllAsync(KeyEntity.Name, inputs, (key, state) => BackendRecord.Parse(state).Version != puts[key].After, cancellationToken);
         foreach (var (key, state) in states)
         {
             // Another's put may have been faster: then the next run goes on from that one.
@@ -104,10 +105,12 @@ internal sealed class KeySettlement(PoolSource pools, KeyUsage usage, KeyAccount
         }
     }
 
-    /// <summary>The shared base with hours and days where the ledger has lost a record; elsewhere those of the ledger stay, and need not be read.</summary>
-    private async Task<IReadOnlyDictionary<string, BackendRecord>> WithHoursAsync(
-        IReadOnlyDictionary<string, BackendRecord> shared, Dictionary<string, BackendRecord> held, IReadOnlyDictionary<string, CountedKey> counted) =>
-        counted.Keys.Where(name => shared.ContainsKey(name) && !held.ContainsKey(name)).ToList() is { Count: > 0 } lost ? await accounts.ReadBaseAsync(lost) ?? shared : shared;
+    /// <summary>The shared base, with hours and days where the ledger has lost a record; elsewhere those of the ledger stay, and need not be read. Null when Redis does not answer.</summary>
+    private async Task<IReadOnlyDictionary<string, BackendRecord>?> ReadBaseAsync(Dictionary<string, BackendRecord> held)
+    {
+        var shared = await accounts.ReadBaseAsync([]);
+        return shared?.Keys.Where(name => !held.ContainsKey(name)).ToList() is { Count: > 0 } lost ? await accounts.ReadBaseAsync(lost) : shared;
+    }
 
     /// <summary>Keys come and go without end, their accounts may not.</summary>
     private async Task DropOldestAsync(SettleRun run, Dictionary<string, BackendRecord> held, IReadOnlyDictionary<string, CountedKey> counted, CancellationToken cancellationToken)
