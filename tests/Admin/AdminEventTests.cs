@@ -121,6 +121,43 @@ public class AdminEventTests
         await host.DisposeAsync();
     }
 
+    [Theory]
+    [InlineData("ops", false)]
+    [InlineData("renamed", false)]
+    [InlineData("another", true)]
+    [InlineData(null, false)]
+    public async Task Events_TheKeysChangeMeanwhile_EndForWhoMayNoLonger(string? left, bool ends)
+    {
+        var keyed = Two with { AdminKeys = [new("ops", AdminClient.Key)] };
+        await using var host = await BalancerHost.StartAsync(keyed);
+        host.Http.DefaultRequestHeaders.Add("X-API-Key", AdminClient.Key);
+        await using var events = await Events.OpenAsync(host, "?types=change");
+
+        host.Pools.Swap(keyed with { AdminKeys = left is null ? [] : [new(left, left == "another" ? "k-another-key" : AdminClient.Key)] });
+
+        if (ends)
+        {
+            Assert.Equal("", await Await.For(events.ReadToEndAsync(), "the end of the stream"));
+            Assert.Equal("invalid_api_key", (await host.GetAsync("/events")).Code);
+        }
+        else
+        {
+            host.Pools.Swap(host.Pools.Configured with { FailureThreshold = 7 });
+            Assert.Equal("configuration", Text(await events.NextAsync("change"), "action"));
+        }
+    }
+
+    [Fact]
+    public async Task Events_KeysAreSetMeanwhile_EndForWhoHasNone()
+    {
+        await using var host = await BalancerHost.StartAsync(Two);
+        await using var events = await Events.OpenAsync(host, "?types=change");
+
+        host.Pools.Swap(Two with { AdminKeys = [new("ops", AdminClient.Key)] });
+
+        Assert.Equal("", await Await.For(events.ReadToEndAsync(), "the end of the stream"));
+    }
+
     [Fact]
     public async Task Events_MoreThanSixtyFourAtOnce_AreRefused()
     {

@@ -153,6 +153,11 @@ internal sealed class EventFeed
 
     private void OnPoolChanged(Pool before, Pool after)
     {
+        lock (_lock)
+        {
+            SendNeedsLock(FeedEvent.Wake);
+        }
+
         var edits = _pools.Edits;
         var byApi = Interlocked.Exchange(ref _version, edits.Version) != edits.Version;
         var diff = PoolDiff.Between(before.Options, after.Options);
