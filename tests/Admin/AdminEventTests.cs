@@ -104,6 +104,8 @@ public class AdminEventTests
 
         var backend = status.Data.GetProperty("backends")[0];
         Assert.Equal(1, backend.GetProperty("recent").GetProperty("successful_requests").GetInt32());
+        Assert.True(JsonElement.DeepEquals(backend.GetProperty("recent"), status.Data.GetProperty("recent")), "One backend is the whole pool.");
+        Assert.True(status.Data.GetProperty("durable").GetBoolean());
         Assert.True(backend.GetProperty("requests_per_second").GetDouble() > 0);
         Assert.True(status.Data.GetProperty("input_tokens_per_second").GetDouble() > 0);
     }

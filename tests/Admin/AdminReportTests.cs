@@ -45,6 +45,8 @@ public class AdminReportTests
 
         Assert.Equal((3, 2, 1), (overall.GetProperty("total_requests").GetInt32(), overall.GetProperty("successful_requests").GetInt32(), overall.GetProperty("failed_requests").GetInt32()));
         Assert.Equal(0.6667, overall.GetProperty("success_rate").GetDouble());
+        Assert.Equal(2, overall.GetProperty("time_to_first_token").GetProperty("count").GetInt32());
+        Assert.Equal(1, overall.GetProperty("outcomes").GetProperty("server_error").GetInt32());
         Assert.Equal(1, backends[0].GetProperty("success_rate").GetDouble());
         Assert.True(backends[0].GetProperty("percentiles").GetProperty("p99").GetDouble() is > 0 and < 10);
         Assert.Equal(1, backends[1].GetProperty("outcomes").GetProperty("server_error").GetInt32());

@@ -7,7 +7,7 @@ using Roadbalancer.Ledger;
 namespace Roadbalancer.Admin;
 
 /// <summary>What is told of the whole: status, metrics, history.</summary>
-internal sealed class ReportRoutes(StandingReader reader, StatusView view, History history, PoolChanges changes, TimeProvider time)
+internal sealed class ReportRoutes(StandingReader reader, StatusView view, History history, TimeProvider time)
 {
     private const int MostPoints = 2_000;
 
@@ -19,7 +19,7 @@ internal sealed class ReportRoutes(StandingReader reader, StatusView view, Histo
     public async ValueTask<AdminReply?> StatusAsync(AdminCall call)
     {
         var standing = await reader.ReadAsync(call.Left);
-        return AdminReply.Data(view.Status(standing, changes.Durable()));
+        return AdminReply.Data(view.Status(standing));
     }
 
     public async ValueTask<AdminReply?> MetricsAsync(AdminCall call)
