@@ -29,8 +29,16 @@ internal static class TopCommand
     private static async Task<int> OnceAsync(Session session, TimeProvider time, CancellationToken cancellationToken)
     {
         var stream = new EventStream(session.Api, time, session.Terminal.Note);
+        var isFirst = true;
         await foreach (var item in stream.ReadAsync(Path, cancellationToken))
         {
+            if (isFirst)
+            {
+                // Rates are differences to the status before, and where nobody else listens there was none.
+                isFirst = false;
+                continue;
+            }
+
             using var document = JsonDocument.Parse(item.Data);
             if (session.IsJson)
             {
