@@ -107,7 +107,7 @@ public sealed class DashboardKeysTests(Browser browser) : IAsyncLifetime
         await window.SeesAsync(".tile", "10 counted in all");
         await window.SeesAsync(".tile", "First token, p50");
         var notes = await window.Page.Locator(".tile .note").AllInnerTextsAsync();
-        Assert.Equal(2, notes.Count(note => note.StartsWith("p90 ", StringComparison.Ordinal) && note.Contains("· p99 ", StringComparison.Ordinal)));
+        Assert.Equal(2, notes.Count(note => note.StartsWith("p90\u00a0", StringComparison.Ordinal) && note.Contains("· p99\u00a0", StringComparison.Ordinal)));
         Assert.Empty(window.Complaints);
     }
 
@@ -119,7 +119,7 @@ public sealed class DashboardKeysTests(Browser browser) : IAsyncLifetime
         Assert.Equal("", await window.TextAsync("#durable"));
 
         await host.DoAsync("PATCH", "/backends/a", """{"weight":5}""");
-        await window.SeesAsync("#durable", "The last change is in force; it is not kept for a restart yet.");
+        await window.SeesAsync("#durable", "The last change is in force, but not kept for a restart yet.");
 
         await host.Service<PoolSync>().RootAsync(PoolEdits.None, Token);
         host.Service<Accounts>().TakeDurable(host.Pools.Edits.Version);

@@ -133,7 +133,7 @@ function showSetting() {
 
   // A version is the time of the newest change.
   const isNew = now() - store.status.version < KEEPING_MS;
-  setText(byId("durable"), store.status.durable === true ? "" : isNew ? "The last change is in force; it is not kept for a restart yet." : "Changes hold until the balancer ends: nothing has kept them.");
+  setText(byId("durable"), store.status.durable === true ? "" : isNew ? "The last change is in force, but not kept for a restart yet." : "Changes hold until the balancer ends: nothing has kept them.");
 }
 
 /** Before the first request: the line to send one. */

@@ -7,7 +7,7 @@ import { requestRate, store } from "./store.js";
 const sum = (list, of) => list.reduce((total, one) => total + of(one), 0);
 
 /** Percentiles of all answers of the pool together: the balancer adds its counts up, since percentiles cannot be averaged. */
-const rest = (known, { p90, p99 }, span) => known ? `p90 ${duration(p90)} · p99 ${duration(p99)} in the ${span}` : `no answers in the ${span}`;
+const rest = (known, { p90, p99 }, span) => known ? `p90\u00a0${duration(p90)} · p99\u00a0${duration(p99)}` : `no answers in the ${span}`;
 
 function tilesOf(status) {
   const { backends, recent } = status;
