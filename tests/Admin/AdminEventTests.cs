@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using Roadbalancer.Admin;
+using Roadbalancer.Backends;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
@@ -81,6 +82,22 @@ public class AdminEventTests
         var started = await events.NextAsync("change");
         Assert.Equal("health_checks_started", Text(started, "action"));
         Assert.True(started.Data.GetProperty("settings").GetProperty("after").GetProperty("health_check_running").GetBoolean());
+    }
+
+    [Fact]
+    public async Task Events_ChangesAreJoinedWithTheLedger_AreNotToldTwice()
+    {
+        await using var host = await BalancerHost.StartAsync(Two);
+        await using var events = await Events.OpenAsync(host, "?types=change");
+        await host.DoAsync("POST", "/backends/a/drain");
+        var version = host.Pools.Edits.Version;
+
+        await host.Service<PoolSync>().RootAsync(PoolEdits.None, TestContext.Current.CancellationToken);
+        await host.DoAsync("POST", "/backends/b/disable");
+
+        Assert.True(host.Pools.Edits.Version > version);
+        Assert.Equal("backend_drained", Text(await events.NextAsync("change"), "action"));
+        Assert.Equal("backend_disabled", Text(await events.NextAsync("change"), "action"));
     }
 
     [Fact]
