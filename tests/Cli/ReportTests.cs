@@ -174,8 +174,8 @@ public sealed partial class ReportTests
         Assert.Equal("/api/v1/load_balancer/history?backend=a%20b&from=1795248000&step=3600", Assert.Single(upstream.Requests).Target);
     }
 
-    /// <summary>What is on the screen, without what moves and colours it.</summary>
-    private static IEnumerable<string> Text(CommandRun run) => Escapes().Replace(run.Output, "").Split('\n').Select(line => line.TrimEnd('\r'));
+    /// <summary>What is on the screen, without what moves and colours it; a picture that is drawn over another begins on a line of its own.</summary>
+    private static IEnumerable<string> Text(CommandRun run) => Escapes().Replace(run.Output.Replace("\e[H", "\n", StringComparison.Ordinal), "").Split('\n').Select(line => line.TrimEnd('\r'));
 
     [GeneratedRegex(@"\e\[[0-9;]+m")]
     private static partial Regex Colour();
