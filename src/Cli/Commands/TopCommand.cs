@@ -69,15 +69,18 @@ internal static class TopCommand
             return stream.Problem is { } problem ? session.Terminal.Fail(problem) : ExitCode.Done;
         }
 
-        using var screen = FullScreen.Open(session.Terminal, ended.Cancel);
-        do
+        using (var screen = FullScreen.Open(session.Terminal, ended.Cancel))
         {
-            using var document = JsonDocument.Parse(events.Current.Data);
-            var status = document.RootElement;
-            screen.Show([Head(status), Totals(status), "", .. session.Terminal.Draw(Backends(status)).TrimEnd('\n').Split('\n'), "", remark]);
+            do
+            {
+                using var document = JsonDocument.Parse(events.Current.Data);
+                var status = document.RootElement;
+                screen.Show([Head(status), Totals(status), "", .. session.Terminal.Draw(Backends(status)).TrimEnd('\n').Split('\n'), "", remark]);
+            }
+            while (await NextAsync(events, ended.Token));
         }
-        while (await NextAsync(events, ended.Token));
-        return ExitCode.Done;
+
+        return stream.Problem is { } refusal ? session.Terminal.Fail(refusal) : ExitCode.Done;
     }
 
     private static async ValueTask<bool> NextAsync(IAsyncEnumerator<System.Net.ServerSentEvents.SseItem<string>> events, CancellationToken ended)

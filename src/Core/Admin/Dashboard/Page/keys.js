@@ -69,8 +69,8 @@ function limitsOf(one, recent) {
     one.requests_per_minute === null ? null : used("requests", one.requests_per_minute, "requests"),
     one.tokens_per_minute === null ? null : used("tokens", one.tokens_per_minute, "tokens"),
     one.max_concurrency === null ? null : { text: `${count(one.max_concurrency)} at the same time` },
-    one.models.length === 0 ? null : { text: `models ${one.models.join(", ")}` },
-    one.tags.length === 0 ? null : { text: `backends tagged ${one.tags.join(", ")}` },
+    !one.models?.length ? null : { text: `models ${one.models.join(", ")}` },
+    !one.tags?.length ? null : { text: `backends tagged ${one.tags.join(", ")}` },
   ].filter(Boolean);
   return list.length > 0 ? list : [{ text: "none" }];
 }
