@@ -1,3 +1,6 @@
+using Microsoft.AspNetCore.Http;
+using Roadbalancer.Admin;
+using Roadbalancer.Backends;
 using Roadbalancer.Tests.Options;
 using Roadbalancer.Options;
 using Roadbalancer.Tests.Support;
@@ -66,6 +69,29 @@ public sealed class AdminProgramTests
         using var setup = Setup.With(("ROADBALANCER_ADMIN_KEYS", $"a b={Secret}"), ("LLM_ENDPOINTS", "http://a"));
 
         Assert.DoesNotContain(Secret, setup.Error().ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Load_OneSecretForAClientAndAnAdministrator_IsAnErrorThatNamesBothAndNotIt()
+    {
+        using var setup = Setup.With(("ROADBALANCER_ADMIN_KEYS", $"ops={Secret}"), ("ROADBALANCER_API_KEYS", $"other=1,team={Secret}"), ("LLM_ENDPOINTS", "http://a"));
+
+        Assert.Equal("admin_keys: the key ops has the same secret as team of api_keys, whose clients could manage the balancer; one of them needs another secret", setup.Error().ToString());
+    }
+
+    /// <summary>Keys that were made at run time are not known when the configuration is read.</summary>
+    [Fact]
+    public void Check_SecretOfAKeyMadeAtRunTimeIsSetForAnAdministrator_IsTheClientsAlone()
+    {
+        var pools = new PoolSource(new BalancerOptions { Backends = [Pools.Backend("a")], AdminKeys = [new("ops", Secret)], ClientKeys = [new("other", "1")] });
+        var http = new DefaultHttpContext { Connection = { RemoteIpAddress = System.Net.IPAddress.Loopback }, Request = { Headers = { ["X-API-Key"] = Secret } } };
+        Assert.Equal("ops", new AdminAccess(pools).Check(http).By);
+
+        pools.Edit(PoolEdits.None.WithKey(new ClientKey("team", Secret)) with { Version = 1 });
+        var refusal = new AdminAccess(pools).Check(http).Refusal;
+        Assert.Equal((403, "not_an_admin_key"), (refusal?.Status, refusal?.Body["error"]!["code"]!.GetValue<string>()));
+        http.Request.Headers.Remove("X-API-Key");
+        Assert.Equal(401, new AdminAccess(pools).Check(http).Refusal?.Status);
     }
 
     [Fact]

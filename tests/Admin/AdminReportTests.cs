@@ -130,6 +130,9 @@ public class AdminReportTests
     [InlineData("GET", "/history?from=200&to=100", HttpStatusCode.BadRequest, "invalid_parameter")]
     [InlineData("GET", "/history?from=0&step=60", HttpStatusCode.BadRequest, "invalid_parameter")]
     [InlineData("GET", "/history?backend=nobody", HttpStatusCode.NotFound, "backend_not_found")]
+    [InlineData("GET", "/history?key=nobody", HttpStatusCode.NotFound, "key_not_found")]
+    [InlineData("GET", "/history?key=a&backend=a", HttpStatusCode.BadRequest, "invalid_parameter")]
+    [InlineData("GET", "/history?key=*&step=59", HttpStatusCode.BadRequest, "invalid_parameter")]
     [InlineData("GET", "/events?types=status,news", HttpStatusCode.BadRequest, "invalid_parameter")]
     [InlineData("GET", "/events?recent=501", HttpStatusCode.BadRequest, "invalid_parameter")]
     public async Task AnyPath_ThatCannotBeAnswered_IsAClearError(string method, string path, HttpStatusCode status, string code)

@@ -26,6 +26,7 @@ public sealed class RefusalTests
     [InlineData("--server-url: 'ftp://x' is not an address", "status", "--server-url", "ftp://x")]
     [InlineData("--api-key: the variable NOWHERE is not set", "status", "--api-key", "env:NOWHERE")]
     [InlineData("--count: '0' is not a whole number from 1", "try", "hello", "--count", "0")]
+    [InlineData("--key cannot stand beside --backend", "history", "--key", "a", "--backend", "a")]
     [InlineData("--step: 'soon' is not a duration", "history", "--step", "soon")]
     [InlineData("'nonsense'", "events", "--types", "nonsense")]
     public async Task Line_ThatIsNotUnderstood_EndsWithTwo(string says, params string[] arguments)
@@ -106,6 +107,7 @@ public sealed class RefusalTests
     [InlineData("; weight: '-1' is not valid", "add", "--url", "nonsense", "--weight", "-1")]
     [InlineData("strategy: 'nope' is not valid", "strategy", "set", "--strategy", "nope")]
     [InlineData("There is no backend 'nobody'; there are a.", "history", "--backend", "nobody")]
+    [InlineData("There is no key 'nobody'; there are none.", "history", "--key", "nobody")]
     public async Task Balancer_ThatRefuses_IsQuotedInOneSentence(string says, params string[] arguments)
     {
         await using var host = await BalancerHost.StartAsync(One);

@@ -174,6 +174,25 @@ public sealed partial class ReportTests
         Assert.Equal("/api/v1/load_balancer/history?backend=a%20b&from=1795248000&step=3600", Assert.Single(upstream.Requests).Target);
     }
 
+    [Fact]
+    public async Task History_OfKeys_IsALineEachWithASparkline()
+    {
+        const string page = """
+            {"status":"success","data":{"from":"2026-11-21T08:00:00.000Z","to":"2026-11-21T12:00:00.000Z","step":3600,"keys":[
+              {"name":"app","points":[
+                {"time":"2026-11-21T08:00:00.000Z","requests":10,"refusals":0,"input_tokens":100,"output_tokens":20},
+                {"time":"2026-11-21T10:00:00.000Z","requests":40,"refusals":3,"input_tokens":400,"output_tokens":90}]},
+              {"name":"team","points":[]}]}}
+            """;
+        await using var upstream = ScriptedUpstream.Start(Scripts.Respond(200, page));
+
+        var run = await CommandRun.AtAsync($"http://127.0.0.1:{upstream.Port}", "history", "--key", "*");
+
+        Assert.Equal((0, ""), (run.Code, run.Error));
+        Assert.Equal(["KEY\tREQ\tREFUSED\tTOKENS IN\tTOKENS OUT\tREQUESTS OVER TIME", "app\t50\t3\t500\t110\t▂ █ ", "team\t0\t0\t0\t0\t    "], run.Lines[1..4]);
+        Assert.Equal("/api/v1/load_balancer/history?key=%2A", Assert.Single(upstream.Requests).Target);
+    }
+
     /// <summary>What is on the screen, without what moves and colours it; a picture that is drawn over another begins on a line of its own.</summary>
     private static IEnumerable<string> Text(CommandRun run) => Escapes().Replace(run.Output.Replace("\e[H", "\n", StringComparison.Ordinal), "").Split('\n').Select(line => line.TrimEnd('\r'));
 

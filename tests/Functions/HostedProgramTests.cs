@@ -134,6 +134,38 @@ public sealed class HostedProgramTests(PublishedApp app, HostedProgramTests.Runn
     }
 
     [Fact]
+    public async Task Settle_KeysThatWereUsed_AreInTheEntitiesAndWithTheNextProgram()
+    {
+        const string key = "the-system-key";
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("ok"));
+        HostedProgram? program = null;
+        await using var durable = await DurableApi.StartAsync(key, () => program!.Http);
+        var capture = Capture.Read("timer-with-durable-client");
+        capture = capture with { Body = capture.Body.Replace("localhost:7194", $"127.0.0.1:{durable.Port}", StringComparison.Ordinal).Replace("<redacted>", key, StringComparison.Ordinal) };
+        for (var round = 1; round <= 2; round++)
+        {
+            await using (program = await HostedProgram.StartAsync(
+                await app.FolderAsync(), ("LLM_ENDPOINTS", upstream.BaseUrl.AbsoluteUri), ("HEALTH_CHECK_INTERVAL", "3600"), ("ROADBALANCER_API_KEYS", "team=k-team")))
+            {
+                program.Http.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", "Bearer k-team");
+                using (var answered = await program.Http.PostAsync("/v1/chat/completions", new StringContent(BalancerHost.ChatJson(), Encoding.UTF8, "application/json"), Token))
+                {
+                    Assert.Equal(HttpStatusCode.OK, answered.StatusCode);
+                }
+
+                await Await.Until(async () => await RequestsAsync(program) >= 1, "it is counted");
+                Assert.Contains("settled 1 client keys", await TimerAsync(program, capture, "/Settle"), StringComparison.Ordinal);
+                await TimerAsync(program, capture, "/Settle");
+                Assert.Equal(round, BackendRecord.Parse(durable.States[$"{KeyEntity.Name}/{EntityKey.Of("team")}"]).Totals.Requests);
+                Assert.Equal(round, await RequestsAsync(program));
+            }
+        }
+    }
+
+    private static async Task<long> RequestsAsync(HostedProgram program) =>
+        JsonDocument.Parse(await program.Http.GetStringAsync("/stats", Token)).RootElement.GetProperty("keys")[0].GetProperty("requests").GetInt64();
+
+    [Fact]
     public async Task Settle_DurableApiThatDoesNotAnswer_IsToldInTheLog()
     {
         var capture = Capture.Read("timer-with-durable-client");
@@ -224,7 +256,7 @@ public sealed class HostedProgramTests(PublishedApp app, HostedProgramTests.Runn
     public async Task HostPaths_ProgramAlone_Are404()
     {
         await using var alone = await ProgramProcess.Start("", $"health_check: {{enabled: false}}\nendpoints: [{{url: '{_upstream.BaseUrl}'}}]").ListenAsync();
-        foreach (var path in (string[])["/HealthCheck", "/Settle", "/BackendEntity", "/RegistryEntity"])
+        foreach (var path in (string[])["/HealthCheck", "/Settle", "/BackendEntity", "/KeyEntity", "/RegistryEntity"])
         {
             using var response = await alone.Http.PostAsync(path, new StringContent(Capture.Read("timer-plain").Body, Encoding.UTF8, "application/json"), Token);
             Assert.Equal(HttpStatusCode.NotFound, response.StatusCode);

@@ -9,9 +9,20 @@ namespace Roadbalancer.Tests.Keys;
 public abstract class KeyBooksContract
 {
     private readonly ManualTime _time = new();
+    private readonly Lock _making = new();
     private IKeyBooks? _books;
 
-    private IKeyBooks Books => _books ??= Create(_time);
+    /// <summary>The same for all who ask at the same time.</summary>
+    private IKeyBooks Books
+    {
+        get
+        {
+            lock (_making)
+            {
+                return _books ??= Create(_time);
+            }
+        }
+    }
 
     [Fact]
     public async Task ReserveAsync_RequestsUsedUp_RefusesUntilTheFirstHasGone()

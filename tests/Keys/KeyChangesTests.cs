@@ -97,7 +97,39 @@ public sealed class KeyChangesTests
         Assert.Equal(HttpStatusCode.OK, await AskAsync(host, made.Json.GetProperty("data").GetProperty("secret").GetString()));
         Assert.Equal("team", (await CallAsync(host, "GET", "/keys")).Json.GetProperty("data").GetProperty("removed")[0].GetString());
         Assert.Equal((404, "key_not_found"), Told(await CallAsync(host, "DELETE", "/keys/team")));
-        Assert.Equal((409, "last_key"), Told(await CallAsync(host, "DELETE", "/keys/other")));
+        var last = await CallAsync(host, "DELETE", "/keys/other");
+        Assert.Equal((409, "last_key"), Told(last));
+        Assert.Contains("without it nobody could call; add another first (POST /keys)", last.Json.GetRawText(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Delete_LastKeyOfABalancerThatWasOpen_SaysThatItWouldBeOpenAgain()
+    {
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("ok"));
+        await using var host = await BalancerHost.StartAsync([upstream]);
+        await CallAsync(host, "POST", "/keys", """{"name":"team"}""");
+        var last = await CallAsync(host, "DELETE", "/keys/team");
+        Assert.Equal((409, "last_key"), Told(last));
+        Assert.Contains("without it anyone could call; add another first (POST /keys)", last.Json.GetRawText(), StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Unauthorized, await AskAsync(host, null));
+    }
+
+    [Fact]
+    public async Task Delete_KeyThatIsMadeAgain_GoesOnFromWhatItWasUsedFor()
+    {
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("ok"));
+        await using var host = await StartAsync(upstream);
+        foreach (var times in new[] { 1, 2 })
+        {
+            var made = await CallAsync(host, "POST", "/keys", """{"name":"new","models":["x"]}""");
+            Assert.Equal(HttpStatusCode.Forbidden, await AskAsync(host, made.Json.GetProperty("data").GetProperty("secret").GetString()));
+            var usage = (await CallAsync(host, "GET", "/keys")).Json.GetProperty("data").GetProperty("keys")[1].GetProperty("usage");
+            Assert.Equal(times, usage.GetProperty("refusals").GetInt32());
+            Assert.Equal(200, (await CallAsync(host, "DELETE", "/keys/new")).Status);
+        }
+
+        var history = (await CallAsync(host, "GET", "/history?key=NEW")).Json.GetProperty("data").GetProperty("keys")[0];
+        Assert.Equal(("new", 2), (history.GetProperty("name").GetString(), history.GetProperty("points")[0].GetProperty("refusals").GetInt32()));
     }
 
     [Theory]

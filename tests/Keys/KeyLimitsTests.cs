@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json;
 using Roadbalancer.Options;
 using Roadbalancer.State;
+using Roadbalancer.Tests.Admin;
 using Roadbalancer.Tests.Support;
 
 namespace Roadbalancer.Tests.Keys;
@@ -286,7 +287,7 @@ public sealed class KeyLimitsTests : IAsyncLifetime
     public async Task Stats_AKey_SeesItselfAndADebugKeyAll()
     {
         _host = await BalancerHost.StartAsync(
-            [_upstream], options => options with { ClientKeys = [Key(new KeyLimits { RequestsPerMinute = 1 }), new ClientKey("ops", "ops-key")], DebugKeys = ["ops"] });
+            [_upstream], options => options with { ClientKeys = [Key(new KeyLimits { RequestsPerMinute = 1, Models = ["m"], Expires = DateTimeOffset.UnixEpoch.AddYears(900) }), new ClientKey("ops", "ops-key")], DebugKeys = ["ops"] });
         using var one = await ChatAsync();
         using var refused = await ChatAsync();
         using var other = await ChatAsync("ops-key");
@@ -295,6 +296,8 @@ public sealed class KeyLimitsTests : IAsyncLifetime
         var mine = Assert.Single(await KeysAsync(Secret));
         Assert.Equal(("team", 1, 1, 7, 3), (mine.GetProperty("name").GetString(), mine.GetProperty("requests").GetInt32(), mine.GetProperty("refusals").GetInt32(), mine.GetProperty("input_tokens").GetInt32(), mine.GetProperty("output_tokens").GetInt32()));
         Assert.Equal(1, mine.GetProperty("limits").GetProperty("requests_per_minute").GetInt32());
+        var listed = (await Host.DoAsync("GET", "/keys")).Data.GetProperty("keys")[0];
+        Assert.All(mine.GetProperty("limits").EnumerateObject(), limit => Assert.Equal(listed.GetProperty(limit.Name).GetRawText(), limit.Value.GetRawText()));
         Assert.Equal(["team", "ops"], (await KeysAsync("ops-key")).Select(key => key.GetProperty("name").GetString()));
     }
 

@@ -232,8 +232,20 @@ public sealed class RedisKeyBooksTests(SharedRedis redis) : KeyBooksContract, IA
         await alone.FlushAsync();
         Assert.Equal(new KeyCounts(2, 0, 2, 2), (await alone.ReadAsync())["team"]);
 
-        await one.ForgetAsync("team");
-        Assert.Empty(await one.ReadAsync());
+        var counted = (await one.ReadAsync()).Stored["team"];
+        other.Of("team").Admit(0, 0);
+        await other.FlushAsync();
+        await one.ForgetAsync("team", counted);
+        Assert.Equal(3, (await one.ReadAsync())["team"].Requests);
+
+        var last = (await one.ReadAsync()).Stored["team"];
+        await one.ForgetAsync("team", last);
+        Assert.Empty((await one.ReadAsync()).Names);
+        other.Of("team").Admit(0, 0);
+        await other.FlushAsync();
+        var anew = (await one.ReadAsync()).Stored["team"];
+        Assert.Equal(new KeyCounts(1, 0, 0, 0), anew.Counts);
+        Assert.NotEqual(last.Birth, anew.Birth);
     }
 
     [Fact]
@@ -244,7 +256,7 @@ public sealed class RedisKeyBooksTests(SharedRedis redis) : KeyBooksContract, IA
         Assert.True(await counts.AddAsync(1, batch));
         Assert.True(await counts.AddAsync(1, batch));
         Assert.True(await counts.AddAsync(2, batch));
-        Assert.Equal(new KeyCounts(2, 0, 6, 0), (await counts.ReadAsync())!["a:b"]);
+        Assert.Equal(new KeyCounts(2, 0, 6, 0), (await counts.ReadAsync())!["a:b"].Counts);
     }
 
     public async ValueTask DisposeAsync()

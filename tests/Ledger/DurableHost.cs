@@ -66,7 +66,7 @@ internal sealed class DurableHost : IAsyncDisposable
         {
             http.Response.StatusCode = StatusCodes.Status401Unauthorized;
         }
-        else if (entity is not (BackendEntity.Name or RegistryEntity.Name))
+        else if (entity is not (BackendEntity.Name or KeyEntity.Name or RegistryEntity.Name))
         {
             http.Response.StatusCode = StatusCodes.Status400BadRequest;
         }

@@ -43,6 +43,27 @@ public sealed class FlushScheduleTests : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task RunAsync_LedgerIsLost_IsFilledAgainFromRedisHoursAndAll()
+    {
+        var time = new LeapTime();
+        await using var instance = new SettlingInstance(time, 1, _link, "l:");
+        await instance.ServeAsync(0, 3);
+        await instance.SettleAsync(new MemoryLedger());
+        time.Advance(TimeSpan.FromHours(1));
+        await using var next = new SettlingInstance(time, 2, _link, "l:");
+        await next.ServeAsync(0, 2);
+        var ledger = new MemoryLedger();
+        await next.SettleAsync(ledger);
+
+        foreach (var entity in new[] { BackendEntity.Name, KeyEntity.Name })
+        {
+            var record = BackendRecord.Parse((await ledger.ReadAsync(entity, EntityKey.Of("a"), TestContext.Current.CancellationToken))!);
+            Assert.Equal(5, record.Totals.Requests);
+            Assert.Equal([3, 2], record.History.Hours.Values.Select(hour => hour.Successes));
+        }
+    }
+
     private sealed class Schedule(ulong seed, RedisLink link, Func<Task> flush)
     {
         private readonly Chance _chance = new(seed);
@@ -53,6 +74,8 @@ public sealed class FlushScheduleTests : IAsyncLifetime
         private long _counted;
         private long _settled;
         private long _lost;
+        private long _settledOfKeys;
+        private long _lostOfKeys;
         private bool _isFlushed;
         private int _changes;
         private int _starts;
@@ -71,6 +94,7 @@ public sealed class FlushScheduleTests : IAsyncLifetime
                 foreach (var instance in _instances)
                 {
                     Assert.InRange((await instance.RequestsAsync()).A, _isFlushed ? 0 : _counted - _lost - (_counted - _settled), _counted);
+                    Assert.InRange((await instance.KeysAsync()).A, _isFlushed ? 0 : _settledOfKeys - _lostOfKeys, _counted);
                 }
             }
 
@@ -84,10 +108,13 @@ public sealed class FlushScheduleTests : IAsyncLifetime
             foreach (var instance in _instances)
             {
                 Assert.InRange((await instance.RequestsAsync()).A, _counted - _lost, _counted);
+                Assert.InRange((await instance.KeysAsync()).A, _counted - _lostOfKeys, _counted);
                 Assert.Subset(instance.Names.ToHashSet(), _acknowledged);
                 Assert.True(instance.Accounts.IsDurable(instance.Pools.Edits));
                 var hours = await instance.History.ReadAsync("a", _time.GetUtcNow().AddDays(-3), _time.GetUtcNow().AddHours(1), TimeSpan.FromHours(1), CancellationToken.None);
                 Assert.Equal((await instance.RequestsAsync()).A, hours.Backends.SelectMany(backend => backend.Points).Sum(point => point.Counted.Requests));
+                var keys = await instance.KeyHistory.ReadAsync("A", _time.GetUtcNow().AddDays(-3), _time.GetUtcNow().AddHours(1), TimeSpan.FromHours(1), CancellationToken.None);
+                Assert.Equal((await instance.KeysAsync()).A, Assert.Single(keys.Keys).Points.Sum(point => point.Counted.Successes));
                 await instance.DisposeAsync();
             }
         }
@@ -121,7 +148,7 @@ public sealed class FlushScheduleTests : IAsyncLifetime
                     }
 
                     await flush();
-                    _lost = _counted - _settled;
+                    (_lost, _lostOfKeys) = (_counted - _settled, _counted - _settledOfKeys);
                     _isFlushed = true;
                     break;
                 default:
@@ -142,6 +169,7 @@ public sealed class FlushScheduleTests : IAsyncLifetime
                     // An instance that looked just before looks again by then.
                     _time.Advance(TimeSpan.FromSeconds(2));
                     _settled = (await _instances[which].RequestsAsync()).A;
+                    _settledOfKeys = (await _instances[which].KeysAsync()).A;
                     _isFlushed = false;
                 }
             }

@@ -45,6 +45,9 @@ public class SettlementScheduleTests
         private (long A, long B) _settled;
         private (long A, long B) _lost;
         private (long A, long B) _shown;
+        private (long A, long B) _settledOfKeys;
+        private (long A, long B) _lostOfKeys;
+        private (long A, long B) _shownOfKeys;
         private int _changes;
 
         /// <summary>A process alone: its ledger takes over what it is given at once.</summary>
@@ -68,6 +71,8 @@ public class SettlementScheduleTests
             await CheckAsync();
             Assert.InRange(_shown.A, _counted.A - _lost.A, _counted.A);
             Assert.InRange(_shown.B, _counted.B - _lost.B, _counted.B);
+            Assert.InRange(_shownOfKeys.A, _counted.A - _lostOfKeys.A, _counted.A);
+            Assert.InRange(_shownOfKeys.B, _counted.B - _lostOfKeys.B, _counted.B);
             Assert.Subset(_process.Names.ToHashSet(), _durable);
             if (_process.Pools.Edits.Version > 0)
             {
@@ -137,6 +142,7 @@ public class SettlementScheduleTests
                 if (report.IsComplete)
                 {
                     _settled = _shown = await _process.RequestsAsync();
+                    _settledOfKeys = _shownOfKeys = await _process.KeysAsync();
                     Assert.True(_process.Accounts.IsDurable(_process.Pools.Edits));
                 }
 
@@ -156,8 +162,9 @@ public class SettlementScheduleTests
         {
             _ledger.KillIn = 0;
             _lost = (_counted.A - _settled.A, _counted.B - _settled.B);
+            _lostOfKeys = (_counted.A - _settledOfKeys.A, _counted.B - _settledOfKeys.B);
             _inForce.Clear();
-            _shown = (0, 0);
+            _shown = _shownOfKeys = (0, 0);
             await _process.DisposeAsync();
             await StartAsync();
         }
@@ -176,6 +183,8 @@ public class SettlementScheduleTests
                 Assert.Subset(_process.Names.ToHashSet(), _durable);
                 var (a, b) = await _process.RequestsAsync();
                 Assert.True(a >= _settled.A && b >= _settled.B, "a restart cost what was settled");
+                (a, b) = await _process.KeysAsync();
+                Assert.True(a >= _settledOfKeys.A && b >= _settledOfKeys.B, "a restart cost what was settled of keys");
             }
         }
 
@@ -186,6 +195,10 @@ public class SettlementScheduleTests
             Assert.True(a >= _shown.A && b >= _shown.B, $"went backwards: {a} after {_shown.A}, {b} after {_shown.B}");
             Assert.Subset(_process.Names.ToHashSet(), _inForce);
             _shown = (a, b);
+            (a, b) = await _process.KeysAsync();
+            Assert.True(a <= _counted.A && b <= _counted.B, $"counted twice of keys: {a} of {_counted.A}, {b} of {_counted.B}");
+            Assert.True(a >= _shownOfKeys.A && b >= _shownOfKeys.B, $"went backwards of keys: {a} after {_shownOfKeys.A}, {b} after {_shownOfKeys.B}");
+            _shownOfKeys = (a, b);
         }
 
         private async Task CheckHoursAsync()
@@ -193,6 +206,10 @@ public class SettlementScheduleTests
             var report = await _process.History.ReadAsync(null, _time.GetUtcNow().AddDays(-3), _time.GetUtcNow().AddHours(1), TimeSpan.FromHours(1), CancellationToken.None);
             Assert.Equal(_shown.A, report.Backends.Where(backend => backend.Name == "a").SelectMany(backend => backend.Points).Sum(point => point.Counted.Requests));
             Assert.Equal(_shown.B, report.Backends.Where(backend => backend.Name == "b").SelectMany(backend => backend.Points).Sum(point => point.Counted.Requests));
+            var keys = await _process.KeyHistory.ReadAsync(null, _time.GetUtcNow().AddDays(-3), _time.GetUtcNow().AddHours(1), TimeSpan.FromHours(1), CancellationToken.None);
+            Assert.Equal(["B", "a"], keys.Keys.Select(key => key.Name));
+            Assert.Equal(_shownOfKeys.A, keys.Keys[1].Points.Sum(point => point.Counted.Successes));
+            Assert.Equal(_shownOfKeys.B, keys.Keys[0].Points.Sum(point => point.Counted.Failures));
         }
     }
 }

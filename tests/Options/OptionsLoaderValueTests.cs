@@ -252,6 +252,7 @@ public sealed class OptionsLoaderValueTests
     [InlineData("cooldown: 10\ncooldown_max: 5\nendpoints: [{url: 'http://a'}]", "cooldown_max")]
     [InlineData("endpoints: [{url: 'http://a', prefix: true, continue_final_message: true}]", "endpoints[0].continue_final_message")]
     [InlineData("endpoints: [{url: 'http://a', name: x}, {url: 'http://b', name: X}]", "endpoints[1].name")]
+    [InlineData("api_keys: {team: one, app: two}\nadmin_keys: {ops: two}\nendpoints: [{url: 'http://a'}]", "admin_keys")]
     public void Load_BrokenRuleBetweenFields_IsAnError(string yaml, string key)
     {
         using var setup = Setup.Yaml(yaml);

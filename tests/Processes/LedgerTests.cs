@@ -32,6 +32,37 @@ public class LedgerTests
     }
 
     [Fact]
+    public async Task Start_AfterAnEnd_TellsWhatKeysWereUsedForBefore()
+    {
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("hi"));
+        var data = Directory.CreateTempSubdirectory("roadbalancer-data-").FullName;
+        try
+        {
+            for (var round = 1; round <= 2; round++)
+            {
+                await using var program = await StartAsync(upstream, data, ("ROADBALANCER_API_KEYS", "team=k-team,app=k-app"));
+                program.Http.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", "Bearer k-team");
+                using (await program.ChatAsync())
+                {
+                    await Await.Until(async () => (await StatsAsync(program)).GetProperty("keys")[0].GetProperty("requests").GetInt64() == round, $"{round} requests are counted");
+                }
+
+                var history = await program.Http.GetStringAsync("/api/v1/load_balancer/history?key=*", TestContext.Current.CancellationToken);
+                var keys = JsonDocument.Parse(history).RootElement.GetProperty("data").GetProperty("keys");
+                Assert.Equal(["app", "team"], keys.EnumerateArray().Select(key => key.GetProperty("name").GetString()));
+                Assert.Equal(round, keys[1].GetProperty("points").EnumerateArray().Sum(point => point.GetProperty("requests").GetInt64()));
+                program.Terminate();
+                Assert.Equal(0, await program.ExitCodeAsync());
+                Assert.DoesNotContain("k-team", string.Concat(Directory.GetFiles(data).Select(File.ReadAllText)), StringComparison.Ordinal);
+            }
+        }
+        finally
+        {
+            Directory.Delete(data, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task Start_AfterAKill_TellsWhatWasSettled()
     {
         await using var upstream = ScriptedUpstream.Start(Scripts.Chat("hi"));

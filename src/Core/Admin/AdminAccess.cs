@@ -28,7 +28,7 @@ internal sealed class AdminAccess(PoolSource pools)
         }
 
         return ("", pool.Keys.Find(presented) is { } client
-            ? AdminReply.Error(StatusCodes.Status403Forbidden, "not_an_admin_key", $"The key '{client}' is a client's; this needs one of ROADBALANCER_ADMIN_KEYS.")
+            ? AdminReply.Error(StatusCodes.Status403Forbidden, "not_an_admin_key", $"The key '{client}' is a client's; this needs one of ROADBALANCER_ADMIN_KEYS that is no client's.")
             : AdminReply.Error(StatusCodes.Status401Unauthorized, "invalid_api_key",
                 "Incorrect or missing key: send one of ROADBALANCER_ADMIN_KEYS as 'X-API-Key: KEY' or 'Authorization: Bearer KEY'.") with
             {

@@ -57,6 +57,9 @@ internal sealed record AdminReply(int Status, JsonObject Body)
     public static AdminReply UnknownBackend(string name, IEnumerable<string> known) => Error(
         StatusCodes.Status404NotFound, "backend_not_found", $"There is no backend '{Shown(name)}'; there are {string.Join(", ", known)}.");
 
+    public static AdminReply UnknownKey(string name, IReadOnlyCollection<ClientKey> known) => Error(
+        StatusCodes.Status404NotFound, "key_not_found", $"There is no key '{Shown(name)}'; there are {(known.Count == 0 ? "none" : string.Join(", ", known.Select(key => key.Name)))}.");
+
     /// <summary>What a caller wrote, short and in one line.</summary>
     public static string Shown(string text) =>
         new([.. text.Take(64).Select(letter => char.IsControl(letter) || char.IsSurrogate(letter) ? '?' : letter)]);

@@ -36,13 +36,14 @@ internal sealed record AdminRoute(string Method, string Path, Func<AdminCall, Va
 }
 
 /// <summary>Every route of the management API; <c>openapi.json</c> describes each, which a test checks.</summary>
-internal sealed class AdminRoutes(ReportRoutes reports, BackendRoutes backends, ActionRoutes actions, SettingRoutes settings, KeyRoutes keys, EventRoute events)
+internal sealed class AdminRoutes(
+    ReportRoutes reports, HistoryRoutes history, BackendRoutes backends, ActionRoutes actions, SettingRoutes settings, KeyRoutes keys, EventRoute events)
 {
     public ImmutableArray<AdminRoute> Table { get; } =
     [
         new("GET", "/status", reports.StatusAsync),
         new("GET", "/metrics", reports.MetricsAsync),
-        new("GET", "/history", reports.HistoryAsync),
+        new("GET", "/history", history.ReadAsync),
         new("GET", "/events", events.StreamAsync),
         new("GET", "/backends", backends.ListAsync),
         new("POST", "/backends", backends.AddAsync),

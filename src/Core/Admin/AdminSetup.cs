@@ -19,6 +19,7 @@ internal static class AdminSetup
         services.AddSingleton<PoolChanges>();
         services.AddSingleton<HostRules>();
         services.AddSingleton<ReportRoutes>();
+        services.AddSingleton<HistoryRoutes>();
         services.AddSingleton<BackendRoutes>();
         services.AddSingleton<ActionRoutes>();
         services.AddSingleton<SettingRoutes>();

@@ -71,7 +71,7 @@ internal static class KeyEdits
         return Step.To(ground.Edits.WithKey(before with { Limits = limits, Hash = isMade ? before.Hash : "" }));
     }
 
-    /// <summary>Takes a key away at once; requests under way go on to their end. The last one stays.</summary>
+    /// <summary>Takes a key away at once; requests under way go on to their end. The last one stays: without it the balancer would be open to everyone, or, where keys are configured, closed to all.</summary>
     public static Step Remove(in Ground ground, string name)
     {
         if (Find(ground, name) is not { } before)
@@ -79,13 +79,13 @@ internal static class KeyEdits
             return Unknown(ground, name);
         }
 
+        var who = ground.Configured.ClientKeys.IsEmpty ? "anyone" : "nobody";
         return ground.InForce.ClientKeys.Length == 1
-            ? FieldEdits.Conflict("last_key", $"Key {before.Name} is the last one, and without it nobody could call; add another first.")
+            ? FieldEdits.Conflict("last_key", $"Key {before.Name} is the last one, and without it {who} could call; add another first (POST /keys), then delete this one.")
             : Step.To(ground.Edits.WithoutKey(before.Name, ground.Configured.ClientKeys.Any(key => Same(key.Name, name))));
     }
 
-    private static Step Unknown(in Ground ground, string name) => Step.Refuse(AdminReply.Error(StatusCodes.Status404NotFound, "key_not_found",
-        $"There is no key '{AdminReply.Shown(name)}'; there are {(ground.InForce.ClientKeys.IsEmpty ? "none" : string.Join(", ", ground.InForce.ClientKeys.Select(key => key.Name)))}."));
+    private static Step Unknown(in Ground ground, string name) => Step.Refuse(AdminReply.UnknownKey(name, ground.InForce.ClientKeys));
 
     private static ClientKey? Find(in Ground ground, string name) => ground.InForce.ClientKeys.FirstOrDefault(key => Same(key.Name, name));
 

@@ -1,19 +1,20 @@
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using Roadbalancer.Backends;
-using Roadbalancer.Keys;
+using Roadbalancer.Ledger;
 using Roadbalancer.Options;
 
 namespace Roadbalancer.Admin;
 
 /// <summary>Client keys: listed, made, limited, taken away. A secret is told once, to who has it made, and only its hash is kept.</summary>
-internal sealed class KeyRoutes(PoolSource pools, PoolChanges changes, KeyUsage usage, TimeProvider time)
+internal sealed class KeyRoutes(PoolSource pools, PoolChanges changes, KeyTotals totals, TimeProvider time)
 {
     private const string Action = "keys_changed";
 
     public async ValueTask<AdminReply?> ListAsync(AdminCall call)
     {
-        var (keys, counts) = (pools.Current.Keys.Keys, await usage.ReadAsync());
+        var keys = pools.Current.Keys.Keys;
+        var counts = await totals.ReadAsync(keys.Select(key => key.Name));
         return AdminReply.Data(new JsonObject
         {
             ["keys"] = new JsonArray([.. keys.Select(key => KeyView.Item(key, counts.GetValueOrDefault(key.Name), pools, time.GetUtcNow()))]),
@@ -57,18 +58,12 @@ internal sealed class KeyRoutes(PoolSource pools, PoolChanges changes, KeyUsage 
     public async ValueTask<AdminReply?> RemoveAsync(AdminCall call)
     {
         var made = await changes.MakeAsync(call, Action, null, ground => KeyEdits.Remove(ground, call.Name));
-        if (made.Refusal is not null)
-        {
-            return made.Refusal;
-        }
-
-        await usage.ForgetAsync(call.Name);
-        return await ReplyAsync(made, $"Key {call.Name} was removed.", call.Name);
+        return made.Refusal ?? await ReplyAsync(made, $"Key {call.Name} was removed.", call.Name);
     }
 
     private async ValueTask<AdminReply> ReplyAsync(PoolChanges.Made made, string message, string name, int status = StatusCodes.Status200OK)
     {
-        var counts = await usage.ReadAsync();
+        var counts = await totals.ReadAsync([name]);
         var data = changes.Facts(made);
         data.Insert(0, "key", pools.Current.Keys.Named(name) is { } key ? KeyView.Item(key, counts.GetValueOrDefault(name), pools, time.GetUtcNow()) : null);
         return AdminReply.Done(message, data, status);

@@ -18,31 +18,14 @@ internal static class KeyView
             ["created_at"] = key.CreatedAt is { } made ? AdminJson.Time(made) : null,
             ["expired"] = now >= key.Limits.Expires,
         };
-        foreach (var (name, value) in Limits(key.Limits))
+        foreach (var (name, value) in KeyReport.Of(key.Limits))
         {
             item[name] = value?.DeepClone();
         }
 
-        item["usage"] = new JsonObject
-        {
-            ["requests"] = counts.Requests,
-            ["refusals"] = counts.Refusals,
-            ["input_tokens"] = counts.InputTokens,
-            ["output_tokens"] = counts.OutputTokens,
-        };
+        item["usage"] = KeyReport.Of(counts);
         return item;
     }
-
-    /// <summary>Under the names of the configuration; null or empty where there is no limit.</summary>
-    public static JsonObject Limits(KeyLimits limits) => new()
-    {
-        ["models"] = AdminJson.List(limits.Models),
-        ["tags"] = AdminJson.List(limits.Tags),
-        ["requests_per_minute"] = limits.RequestsPerMinute,
-        ["tokens_per_minute"] = limits.TokensPerMinute,
-        ["max_concurrency"] = limits.MaxConcurrency,
-        ["expires"] = limits.Expires is { } end ? AdminJson.Time(end) : null,
-    };
 
     private static bool Same(string one, string other) => one.Equals(other, StringComparison.OrdinalIgnoreCase);
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Roadbalancer.Backends;
+using Roadbalancer.Keys;
 using Roadbalancer.Options;
 
 namespace Roadbalancer.Admin;
@@ -69,7 +70,7 @@ internal sealed record PoolDiff(JsonArray Backends, JsonObject SettingsBefore, J
         var keys = new JsonObject();
         foreach (var key in side.ClientKeys)
         {
-            keys[key.Name] = KeyView.Limits(key.Limits);
+            keys[key.Name] = KeyReport.Of(key.Limits);
             if (other.ClientKeys.FirstOrDefault(known => known.Name == key.Name) is { } changed && changed.Hash != key.Hash)
             {
                 // Of a secret it is told that it changed, and no more.

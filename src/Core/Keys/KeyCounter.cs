@@ -11,8 +11,14 @@ internal readonly record struct KeyCounts(long Requests, long Refusals, long Inp
         new(a.Requests + b.Requests, a.Refusals + b.Refusals, a.InputTokens + b.InputTokens, a.OutputTokens + b.OutputTokens);
 }
 
+/// <summary>What a store has counted of one key.</summary>
+/// <param name="Counts">Since these counters began.</param>
+/// <param name="Birth">The number of these counters' life: others of the same key, begun anew, have another. Never 0.</param>
+internal readonly record struct CountedKey(KeyCounts Counts, long Birth);
+
 /// <summary>Counts one key's requests at this instance. Safe for concurrent use.</summary>
-internal sealed class KeyCounter
+/// <param name="birth">As <see cref="CountedKey.Birth"/>.</param>
+internal sealed class KeyCounter(long birth)
 {
     private long _requests;
     private long _refusals;
@@ -25,6 +31,8 @@ internal sealed class KeyCounter
 
     public KeyCounts Counts => new(
         Interlocked.Read(ref _requests), Interlocked.Read(ref _refusals), Interlocked.Read(ref _inputTokens), Interlocked.Read(ref _outputTokens));
+
+    public long Birth => birth;
 
     public void Admit(long inputTokens, long outputTokens)
     {

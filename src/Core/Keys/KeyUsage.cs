@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Hosting;
+using Roadbalancer.Ledger;
+using Roadbalancer.Options;
 
 namespace Roadbalancer.Keys;
 
@@ -10,34 +12,43 @@ namespace Roadbalancer.Keys;
 internal sealed class KeyUsage(TimeProvider time, RedisKeyCounts? shared = null) : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
+    private static readonly Dictionary<string, KeyCounts> Nothing = [];
+
+    /// <summary>Names beyond which those that count nothing here are dropped: keys come and go.</summary>
+    private const int Many = 2 * ClientKeyList.Most;
 
     private readonly ConcurrentDictionary<string, KeyCounter> _counters = new(StringComparer.OrdinalIgnoreCase);
     private readonly SemaphoreSlim _sending = new(1, 1);
     private Dictionary<string, KeyCounts> _unsent = [];
-    private Dictionary<string, KeyCounts> _known = [];
+    private Dictionary<string, CountedKey> _known = [];
     private long _lastBatch;
+    private long _lastBirth = Accounts.NewLife();
 
     /// <summary>Where the key called <paramref name="name"/> is counted.</summary>
-    public KeyCounter Of(string name) => _counters.GetOrAdd(name, static _ => new KeyCounter());
+    public KeyCounter Of(string name) => _counters.GetOrAdd(name, static (_, usage) => new KeyCounter(Interlocked.Increment(ref usage._lastBirth)), this);
 
-    /// <summary>What has been counted since the store began, by name whatever its case; a key that was never used is not among them. While Redis does not answer, the last that it told and what was counted here since.</summary>
-    public async ValueTask<IReadOnlyDictionary<string, KeyCounts>> ReadAsync()
+    /// <summary>What has been counted. While Redis does not answer, the last that it told and what was counted here since.</summary>
+    public async ValueTask<KeyUse> ReadAsync()
     {
         await _sending.WaitAsync();
         try
         {
-            if (shared is not null && await shared.ReadAsync() is { } told)
+            if (shared is null)
             {
-                _known = told;
+                return new KeyUse(Own(), Nothing);
             }
 
-            var totals = new Dictionary<string, KeyCounts>(_known, StringComparer.OrdinalIgnoreCase);
-            foreach (var (name, counts) in _unsent.Concat(_counters.Select(pair => KeyValuePair.Create(pair.Key, pair.Value.Counts))))
+            _known = await shared.ReadAsync() ?? _known;
+            var unsent = new Dictionary<string, KeyCounts>(_unsent, StringComparer.OrdinalIgnoreCase);
+            foreach (var (name, counter) in _counters)
             {
-                totals[name] = totals.GetValueOrDefault(name) + counts;
+                if (counter.Counts is var counts && counts != default)
+                {
+                    unsent[name] = unsent.GetValueOrDefault(name) + counts;
+                }
             }
 
-            return totals;
+            return new KeyUse(_known, unsent);
         }
         finally
         {
@@ -45,14 +56,22 @@ internal sealed class KeyUsage(TimeProvider time, RedisKeyCounts? shared = null)
         }
     }
 
-    /// <summary>Forgets what was counted of a key that is gone.</summary>
-    public async ValueTask ForgetAsync(string name)
+    /// <summary>What is counted in the store, for a settlement; null when Redis does not answer.</summary>
+    public async ValueTask<IReadOnlyDictionary<string, CountedKey>?> ReadStoredAsync() => shared is null ? Own() : await shared.ReadAsync();
+
+    /// <summary>
+    /// Drops the counters of a key that is gone, unless something was counted since they were <paramref name="counted"/>. For one that has been
+    /// idle for a while: here, what a request counts between looking its counter up and adding to it would be lost.
+    /// </summary>
+    public async ValueTask ForgetAsync(string name, CountedKey counted)
     {
-        await FlushAsync();
-        _counters.TryRemove(name, out _);
         if (shared is not null)
         {
-            await shared.ForgetAsync(name);
+            await shared.ForgetAsync(name, counted);
+        }
+        else if (_counters.TryGetValue(name, out var counter) && counter.Birth == counted.Birth && counter.Counts == counted.Counts)
+        {
+            _counters.TryRemove(KeyValuePair.Create(name, counter));
         }
     }
 
@@ -89,11 +108,26 @@ internal sealed class KeyUsage(TimeProvider time, RedisKeyCounts? shared = null)
             if (_unsent.Count > 0 && await shared.AddAsync(_lastBatch, _unsent))
             {
                 _unsent = [];
+                DropIdle();
             }
         }
         finally
         {
             _sending.Release();
+        }
+    }
+
+    private Dictionary<string, CountedKey> Own() => _counters.ToDictionary(
+        pair => pair.Key, pair => new CountedKey(pair.Value.Counts, pair.Value.Birth), StringComparer.OrdinalIgnoreCase);
+
+    private void DropIdle()
+    {
+        if (_counters.Count > Many)
+        {
+            foreach (var pair in _counters.Where(pair => pair.Value.Counts == default))
+            {
+                _counters.TryRemove(pair);
+            }
         }
     }
 

@@ -28,6 +28,7 @@ internal static class KeysSetup
             provider.GetRequiredService<RedisKeyBooks>(), provider.GetRequiredService<InMemoryKeyBooks>(),
             provider.FallenBack()!, provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILogger<FallbackKeyBooks>>()));
+        services.AddSingleton(provider => new RedisKeyBase(provider.GetRequiredService<RedisLink>(), options.RedisKeyPrefix, Pool.DefaultName));
         services.AddSingleton(provider => new KeyUsage(
             provider.GetRequiredService<TimeProvider>(),
             new RedisKeyCounts(provider.GetRequiredService<RedisLink>(), options.RedisKeyPrefix, Pool.DefaultName, provider.GetRequiredService<Chance>())));

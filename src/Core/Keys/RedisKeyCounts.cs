@@ -8,6 +8,7 @@ namespace Roadbalancer.Keys;
 /// <summary>What all instances have counted of their keys, in one hash. A batch that is sent again counts once.</summary>
 internal sealed class RedisKeyCounts(RedisLink link, string prefix, string pool, Chance chance)
 {
+    private const string Birth = "birth:";
     private static readonly string[] Kinds = ["requests:", "refusals:", "input:", "output:"];
     private static readonly RedisScript Count = RedisScript.Compose("keys_count");
     private static readonly RedisScript Read = RedisScript.Compose("keys_read");
@@ -19,26 +20,12 @@ internal sealed class RedisKeyCounts(RedisLink link, string prefix, string pool,
     /// <summary>True when <paramref name="counted"/> is in the store; false leaves it open, and the same number is to be sent again.</summary>
     public async ValueTask<bool> AddAsync(long number, IReadOnlyDictionary<string, KeyCounts> counted)
     {
-        var values = new List<RedisValue>(1 + (8 * counted.Count)) { number };
-        foreach (var (name, counts) in counted)
-        {
-            var field = name.ToLowerInvariant();
-            long[] more = [counts.Requests, counts.Refusals, counts.InputTokens, counts.OutputTokens];
-            for (var kind = 0; kind < Kinds.Length; kind++)
-            {
-                if (more[kind] != 0)
-                {
-                    values.Add(Kinds[kind] + field);
-                    values.Add(more[kind]);
-                }
-            }
-        }
-
-        return (await link.EvaluateAsync(Count, [_counts, _batch], [.. values])).Fault is null;
+        RedisValue[] values = [number, .. counted.SelectMany(pair => Values(pair.Key, pair.Value))];
+        return (await link.EvaluateAsync(Count, [_counts, _batch], values)).Fault is null;
     }
 
     /// <summary>What has been counted, by lower-case name; null when Redis does not answer.</summary>
-    public async ValueTask<Dictionary<string, KeyCounts>?> ReadAsync()
+    public async ValueTask<Dictionary<string, CountedKey>?> ReadAsync()
     {
         var reply = await link.EvaluateAsync(Read, [_counts], []);
         if (reply.Fault is not null)
@@ -47,22 +34,40 @@ internal sealed class RedisKeyCounts(RedisLink link, string prefix, string pool,
         }
 
         var parts = reply.Parts;
-        var counts = new Dictionary<string, KeyCounts>(StringComparer.OrdinalIgnoreCase);
+        var counts = new Dictionary<string, CountedKey>(StringComparer.OrdinalIgnoreCase);
         for (var i = 0; i + 1 < parts.Length; i += 2)
         {
+            if (!long.TryParse((string?)parts[i + 1], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value))
+            {
+                continue;
+            }
+
             var field = (string)parts[i]!;
             var kind = Array.FindIndex(Kinds, kind => field.StartsWith(kind, StringComparison.Ordinal));
-            if (kind >= 0 && long.TryParse((string?)parts[i + 1], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value))
+            if (kind >= 0)
             {
                 var name = field[Kinds[kind].Length..];
-                counts[name] = counts.GetValueOrDefault(name) + new KeyCounts(
-                    kind == 0 ? value : 0, kind == 1 ? value : 0, kind == 2 ? value : 0, kind == 3 ? value : 0);
+                var known = counts.GetValueOrDefault(name);
+                counts[name] = known with { Counts = known.Counts + new KeyCounts(kind == 0 ? value : 0, kind == 1 ? value : 0, kind == 2 ? value : 0, kind == 3 ? value : 0) };
+            }
+            else if (field.StartsWith(Birth, StringComparison.Ordinal))
+            {
+                counts[field[Birth.Length..]] = counts.GetValueOrDefault(field[Birth.Length..]) with { Birth = value };
             }
         }
 
-        return counts;
+        // Counters without a birth were begun by a program that gave them none: they are told from the next count on, which gives them one.
+        return counts.Where(pair => pair.Value.Birth != 0).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.OrdinalIgnoreCase);
     }
 
-    public async ValueTask ForgetAsync(string name) =>
-        await link.EvaluateAsync(Forget, [_counts], [.. Kinds.Select(kind => (RedisValue)(kind + name.ToLowerInvariant()))]);
+    /// <summary>Drops a key's counters, unless they are others than <paramref name="counted"/> by now, or Redis does not answer.</summary>
+    public async ValueTask ForgetAsync(string name, CountedKey counted)
+    {
+        var values = Values(name, counted.Counts).ToList();
+        values.Insert(1, counted.Birth);
+        await link.EvaluateAsync(Forget, [_counts], [.. values]);
+    }
+
+    private static IEnumerable<RedisValue> Values(string name, KeyCounts counts) =>
+        [name.ToLowerInvariant(), counts.Requests, counts.Refusals, counts.InputTokens, counts.OutputTokens];
 }

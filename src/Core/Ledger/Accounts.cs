@@ -3,7 +3,7 @@ using Roadbalancer.Backends;
 
 namespace Roadbalancer.Ledger;
 
-/// <summary>What this process knows of the ledger: the newest record of every backend, replaced as a whole.</summary>
+/// <summary>What this process knows of the ledger: the newest record of every account of a kind, by name, replaced as a whole.</summary>
 /// <remarks>A record of any age tells the totals of now together with the store's counters, so what is held here cannot become wrong.</remarks>
 internal sealed class Accounts
 {
@@ -12,13 +12,16 @@ internal sealed class Accounts
     private long _durableVersion;
 
     /// <summary>The number of this process's life, for the counters of a store in memory; never 0.</summary>
-    public long Life { get; } = BitConverter.ToInt64(Guid.NewGuid().ToByteArray()) >>> 12 | 1;
+    public long Life { get; } = NewLife();
 
     /// <summary>By name, whatever its case.</summary>
     public ImmutableDictionary<string, BackendRecord> Records => _records;
 
     /// <summary>The version of the run-time changes that is known to be in the ledger; 0 for none.</summary>
     public long DurableVersion => Interlocked.Read(ref _durableVersion);
+
+    /// <summary>A number that no other life of any store has; with room above it for more, 0 never among them.</summary>
+    public static long NewLife() => BitConverter.ToInt64(Guid.NewGuid().ToByteArray()) >>> 12 | 1;
 
     /// <summary>Whether these changes outlast the loss of every process, as far as is known here. Begun apart, they do not before they are joined with the others.</summary>
     public bool IsDurable(PoolEdits edits) => edits.Origin == 0 && edits.Version <= DurableVersion;
@@ -39,6 +42,14 @@ internal sealed class Accounts
             }
 
             _records = mine.ToImmutable();
+        }
+    }
+
+    public void Drop(IEnumerable<string> names)
+    {
+        lock (_lock)
+        {
+            _records = _records.RemoveRange(names);
         }
     }
 

@@ -40,6 +40,41 @@ internal sealed record BackendPut
     /// <summary>Trips of the circuit; they are added to those known.</summary>
     public ImmutableArray<Trip> Trips { get; init; } = [];
 
+    /// <summary>What brings the ledger's record up to the counters; null when it is.</summary>
+    /// <param name="known">What is known of the account: the ledger's record first, then others.</param>
+    /// <param name="counters">What the store says now.</param>
+    /// <param name="birth">In which of its lives.</param>
+    /// <param name="now">The hour that it is booked to.</param>
+    public static BackendPut? Bringing(BackendRecord?[] known, Tally counters, long birth, DateTimeOffset now)
+    {
+        var held = known[0] ?? BackendRecord.None;
+        var best = BackendRecord.Best(known, counters, birth);
+        var since = best.Since(counters, birth);
+        if (since.Equals(Tally.Zero) && (ReferenceEquals(best, held) || best.Totals.Equals(held.Totals)))
+        {
+            return null;
+        }
+
+        var hour = HourLog.HourOf(now);
+
+        // A record that was read for its totals alone knows no hours: those of the ledger stay.
+        var history = best.History.IsEmpty ? held.History : best.History;
+        return new BackendPut
+        {
+            Version = VersionAfter(held, now),
+            After = held.Version,
+            Birth = birth,
+            Totals = best.Totals.Plus(since),
+            Mark = counters,
+            History = ReferenceEquals(history, held.History) ? null : history,
+            Hours = [(hour, history.At(hour) + Bucket.Of(since))],
+            Trips = since.Trips == 0 ? best.Trips : [.. best.Trips.TakeLast(BackendRecord.TripsKept - 1), new Trip(now.ToUnixTimeMilliseconds(), since.Trips)],
+        };
+    }
+
+    /// <summary>By the clock, so that a signal of an earlier run that arrives late is an older version; never an old one, whatever the clock says.</summary>
+    public static long VersionAfter(BackendRecord held, DateTimeOffset now) => Math.Max(held.Version + 1, now.ToUnixTimeMilliseconds());
+
     /// <exception cref="FormatException">It is no such input; the message says what is wrong.</exception>
     public static BackendPut Parse(string json)
     {

@@ -1,6 +1,9 @@
 namespace Roadbalancer.Ledger;
 
-/// <summary>What was counted of one backend in one hour or one day: eight numbers, never negative.</summary>
+/// <summary>
+/// What was counted of one backend in one hour or one day: eight numbers, never negative. Of a client key successes are the requests let in, failures
+/// those refused, and there are no times.
+/// </summary>
 internal readonly record struct Bucket
 {
     public long Requests { get; init; }
@@ -28,7 +31,7 @@ internal readonly record struct Bucket
     {
         Requests = counted.Requests,
         Successes = counted.Successes,
-        Failures = counted.Failures,
+        Failures = counted.Failures + counted.Refusals,
         InputTokens = counted.InputTokens,
         OutputTokens = counted.OutputTokens,
         DurationMicroseconds = counted.DurationMicroseconds,

@@ -190,7 +190,7 @@ internal sealed partial class FileLedger : ILedger, IDisposable
 
         switch (entity)
         {
-            case BackendEntity.Name:
+            case BackendEntity.Name or KeyEntity.Name:
                 BackendRecord.Parse(state);
                 break;
             case RegistryEntity.Name:

@@ -10,12 +10,6 @@ namespace Roadbalancer.Ledger;
 /// </summary>
 internal sealed class History(Counters counters, Accounts accounts, PoolSource pools, TimeProvider time)
 {
-    private static readonly TimeSpan Hour = TimeSpan.FromHours(1);
-    private static readonly TimeSpan Day = TimeSpan.FromDays(1);
-
-    /// <summary>Beyond it there is nothing, so that no more than some 850 points of hours or 400 of days are told of a backend.</summary>
-    private static readonly TimeSpan Longest = Day * (HourLog.DaysKept + 1);
-
     /// <summary>The points from <paramref name="from"/> to <paramref name="to"/>, on whole steps since 1970 that cover both.</summary>
     /// <param name="backend">One backend's name; null for all.</param>
     /// <param name="from">The beginning; what is more than 401 days ago is left out.</param>
@@ -25,58 +19,14 @@ internal sealed class History(Counters counters, Accounts accounts, PoolSource p
     /// <exception cref="ArgumentException">The span ends before it begins, or the step is not above 0.</exception>
     public async Task<HistoryReport> ReadAsync(string? backend, DateTimeOffset from, DateTimeOffset to, TimeSpan step, CancellationToken cancellationToken)
     {
-        if (to <= from)
-        {
-            throw new ArgumentException("to must be later than from", nameof(to));
-        }
-
-        if (step <= TimeSpan.Zero)
-        {
-            throw new ArgumentException("step must be above 0", nameof(step));
-        }
-
-        var now = time.GetUtcNow();
-        var (oldest, newest) = (now - Longest, now + Hour);
-        step = Ceiling(step < Longest ? step : Longest, from < now - (Day * HourLog.DaysOfHours) ? Day : Hour);
-        var first = Floor(from < oldest ? oldest : from > newest ? newest : from, step);
-        var last = Floor((to < oldest ? oldest : to > newest ? newest : to) - TimeSpan.FromTicks(1), step);
-        var count = Math.Max(0, ((last - first).Ticks / step.Ticks) + 1);
-
+        var span = HistorySpan.Of(from, to, step, time.GetUtcNow());
         var histories = ImmutableArray.CreateBuilder<BackendHistory>();
         foreach (var (name, record) in await RecordsAsync(backend, cancellationToken))
         {
-            histories.Add(new BackendHistory(name, Points(record.History, first, (int)count, step), record.Trips));
+            histories.Add(new BackendHistory(name, span.Points(record.History), record.Trips));
         }
 
-        return new HistoryReport(first, last + step, step, histories.ToImmutable());
-    }
-
-    private static ImmutableArray<HistoryPoint> Points(HourLog log, DateTimeOffset first, int count, TimeSpan step)
-    {
-        var buckets = new Bucket[count];
-        Add(log.Hours, Hour);
-        Add(log.Days, Day);
-        return [.. buckets.Select((bucket, index) => new HistoryPoint(first + (step * index), bucket))];
-
-        void Add(ImmutableSortedDictionary<long, Bucket> from, TimeSpan unit)
-        {
-            foreach (var (number, bucket) in from)
-            {
-                var index = (DateTimeOffset.UnixEpoch + (unit * number) - first).Ticks;
-                if (index >= 0 && index / step.Ticks < count)
-                {
-                    buckets[index / step.Ticks] += bucket;
-                }
-            }
-        }
-    }
-
-    private static TimeSpan Ceiling(TimeSpan step, TimeSpan unit) => TimeSpan.FromTicks((step.Ticks + unit.Ticks - 1) / unit.Ticks * unit.Ticks);
-
-    private static DateTimeOffset Floor(DateTimeOffset at, TimeSpan step)
-    {
-        var since = (at - DateTimeOffset.UnixEpoch).Ticks;
-        return DateTimeOffset.UnixEpoch.AddTicks(since - (((since % step.Ticks) + step.Ticks) % step.Ticks));
+        return new HistoryReport(span.From, span.To, span.Step, histories.ToImmutable());
     }
 
     private async Task<List<(string Name, BackendRecord Record)>> RecordsAsync(string? backend, CancellationToken cancellationToken)

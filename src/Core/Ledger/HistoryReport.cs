@@ -9,6 +9,11 @@ namespace Roadbalancer.Ledger;
 /// <param name="Backends">By name; each has every point, also those of nothing.</param>
 internal sealed record HistoryReport(DateTimeOffset From, DateTimeOffset To, TimeSpan Step, ImmutableArray<BackendHistory> Backends);
 
+/// <summary>What client keys were used for over time; otherwise a <see cref="HistoryReport"/>.</summary>
+/// <param name="Span">From when to when, in which steps.</param>
+/// <param name="Keys">By name; each has every point, also those of nothing.</param>
+internal sealed record KeyHistoryReport(HistorySpan Span, ImmutableArray<(string Name, ImmutableArray<HistoryPoint> Points)> Keys);
+
 /// <summary>One backend in a <see cref="HistoryReport"/>.</summary>
 /// <param name="Name">The backend's name.</param>
 /// <param name="Points">By time.</param>

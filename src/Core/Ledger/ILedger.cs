@@ -8,7 +8,7 @@ namespace Roadbalancer.Ledger;
 internal interface ILedger
 {
     /// <summary>Sends an operation. Ends when the ledger has taken it over, which does not mean that it has been carried out.</summary>
-    /// <param name="entity"><see cref="BackendEntity.Name"/> or <see cref="RegistryEntity.Name"/>.</param>
+    /// <param name="entity"><see cref="BackendEntity.Name"/>, <see cref="KeyEntity.Name"/> or <see cref="RegistryEntity.Name"/>.</param>
     /// <param name="key">An <see cref="EntityKey"/>.</param>
     Task SignalAsync(string entity, string key, string operation, string inputJson, CancellationToken cancellationToken);
 

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Roadbalancer.Backends;
+using Roadbalancer.Keys;
 using Roadbalancer.Options;
 using Roadbalancer.State;
 
@@ -19,10 +20,24 @@ internal static class LedgerSetup
             provider.GetRequiredService<IBalancerState>(), provider.GetRequiredService<Accounts>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<RedisState>()));
         services.AddSingleton(provider => new History(
             provider.GetRequiredService<Counters>(), provider.GetRequiredService<Accounts>(), provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<TimeProvider>()));
-        services.AddSingleton<Settlement>();
+        services.AddSingleton(provider => new KeyAccounts(provider.GetService<RedisKeyBase>()));
+        services.AddSingleton<KeyTotals>();
+        services.AddSingleton<KeyHistory>();
+        services.AddSingleton<KeySettlement>();
+        services.AddSingleton(provider => new Settlement(
+            provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<PoolSync>(), provider.GetRequiredService<Counters>(), provider.GetRequiredService<Accounts>(),
+            provider.GetRequiredService<TimeProvider>())
+        {
+            Keys = provider.GetRequiredService<KeySettlement>(),
+        });
         if (options.Redis is not null && options.Mode != BalancingMode.SingleBackend)
         {
-            services.AddSingleton<Rehydration>();
+            services.AddSingleton(provider => new Rehydration(
+                provider.GetRequiredService<Redis.RedisLink>(), provider.GetRequiredService<PoolSync>(), provider.GetRequiredService<LifetimeTotals>(), provider.GetRequiredService<PoolSource>(),
+                provider.GetRequiredService<TimeProvider>())
+            {
+                Keys = provider.GetRequiredService<KeyAccounts>(),
+            });
             services.AddHostedService(provider => provider.GetRequiredService<Rehydration>());
         }
     }

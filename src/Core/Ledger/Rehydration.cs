@@ -21,6 +21,9 @@ internal sealed class Rehydration(RedisLink link, PoolSync sync, LifetimeTotals 
 
     private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>What the ledger holds of client keys; null for none.</summary>
+    public KeyAccounts? Keys { get; init; }
+
     /// <summary>Completes, never with a fault, when all is known here, when it cannot be had, or when it took too long.</summary>
     public Task Over => _over.Task;
 
@@ -47,7 +50,7 @@ internal sealed class Rehydration(RedisLink link, PoolSync sync, LifetimeTotals 
             await Task.Delay(pools.Current.Options.SettleInterval, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
             // What fails here is tried again next time; it must not be the end of the program.
-            await totals.FollowAsync(pools.Current.Name).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await FollowAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -55,7 +58,13 @@ internal sealed class Rehydration(RedisLink link, PoolSync sync, LifetimeTotals 
     {
         if (await link.ConnectAsync() is null && await sync.MeetAsync(cancellationToken) is null)
         {
-            await totals.FollowAsync(pools.Current.Name);
+            await FollowAsync();
         }
+    }
+
+    private async Task FollowAsync()
+    {
+        await totals.FollowAsync(pools.Current.Name);
+        await (Keys?.FollowAsync() ?? Task.CompletedTask);
     }
 }

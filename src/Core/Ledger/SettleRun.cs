@@ -59,6 +59,38 @@ internal sealed class SettleRun
         return null;
     }
 
+    /// <summary>
+    /// As <see cref="SendAsync"/> for many entities of a kind: all signals are sent before the first is confirmed. What is not sent for want of time is left out.
+    /// </summary>
+    /// <returns>The states of those that are confirmed, by key.</returns>
+    public async Task<Dictionary<string, string>> SendAllAsync(
+        string entity, IReadOnlyList<(string Key, string Input)> puts, Func<string, string, bool> isThere, CancellationToken cancellationToken)
+    {
+        var states = new Dictionary<string, string>(StringComparer.Ordinal);
+        for (var tries = 0; tries < Waits.Length && states.Count < puts.Count && !IsOver; tries++)
+        {
+            foreach (var (key, input) in puts.Where(put => tries % 2 == 0 && !states.ContainsKey(put.Key)).TakeWhile(_ => !IsOver))
+            {
+                await SignalAsync(entity, key, "put", input, cancellationToken);
+            }
+
+            if (Waits[tries] > TimeSpan.Zero)
+            {
+                await Task.Delay(Waits[tries], _time, cancellationToken);
+            }
+
+            foreach (var (key, _) in puts.Where(put => !states.ContainsKey(put.Key)).TakeWhile(_ => !IsOver))
+            {
+                if (await Ledger.ReadAsync(entity, key, cancellationToken) is { } state && Holds(text => isThere(key, text), state))
+                {
+                    states[key] = state;
+                }
+            }
+        }
+
+        return states;
+    }
+
     public Task SignalAsync(string entity, string key, string operation, string input, CancellationToken cancellationToken)
     {
         _sent++;

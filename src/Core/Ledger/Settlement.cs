@@ -34,6 +34,9 @@ internal sealed class Settlement : IDisposable
     public Settlement(PoolSource pools, PoolSync sync, Counters counters, Accounts accounts, TimeProvider time) =>
         (_pools, _sync, _counters, _accounts, _time) = (pools, sync, counters, accounts, time);
 
+    /// <summary>Settles client keys, after the backends; null for none.</summary>
+    public KeySettlement? Keys { get; init; }
+
     /// <summary>One settlement with <paramref name="ledger"/>; while another runs, nothing.</summary>
     /// <exception cref="OperationCanceledException">Cancelled; the next run goes on.</exception>
     public async Task<SettleReport> RunAsync(ILedger ledger, CancellationToken cancellationToken)
@@ -48,6 +51,7 @@ internal sealed class Settlement : IDisposable
             var run = new SettleRun(ledger, _time, Budget);
             await SettleRegistryAsync(run, cancellationToken);
             await SettleTotalsAsync(run, cancellationToken);
+            await (Keys?.RunAsync(run, cancellationToken) ?? Task.CompletedTask);
             return run.Report();
         }
         finally
@@ -69,6 +73,7 @@ internal sealed class Settlement : IDisposable
         }
 
         _accounts.Take(await ReadRecordsAsync(run, cancellationToken));
+        await (Keys?.RestoreAsync(run, cancellationToken) ?? Task.CompletedTask);
     }
 
     /// <summary>Has one version of the run-time changes in <paramref name="ledger"/> when it ends.</summary>
@@ -185,7 +190,7 @@ internal sealed class Settlement : IDisposable
         var counting = counted.Backends.Select(backend => backend.Name).ToHashSet(StringComparer.OrdinalIgnoreCase);
         foreach (var (name, record) in held.Where(pair => !counting.Contains(pair.Key) && pair.Value.Birth == counted.Birth && pair.Value.Mark.Requests > 0))
         {
-            var put = new BackendPut { Version = VersionAfter(record), After = record.Version, Birth = record.Birth, Totals = record.Totals, Mark = Tally.Zero };
+            var put = new BackendPut { Version = BackendPut.VersionAfter(record, _time.GetUtcNow()), After = record.Version, Birth = record.Birth, Totals = record.Totals, Mark = Tally.Zero };
             if (await SendPutAsync(run, name, put, cancellationToken) is { } closed)
             {
                 confirmed[name] = closed;
@@ -203,7 +208,7 @@ internal sealed class Settlement : IDisposable
         BackendRecord? settled = null;
         for (var tries = 0; tries < MostTries; tries++)
         {
-            if (Put(known, counters, birth) is not { } put)
+            if (BackendPut.Bringing(known, counters, birth, _time.GetUtcNow()) is not { } put)
             {
                 return settled;
             }
@@ -218,35 +223,6 @@ internal sealed class Settlement : IDisposable
 
         run.Miss($"{backend.Name}: others were faster");
         return settled;
-    }
-
-    /// <summary>What brings the ledger's record up to the counters; null when it is.</summary>
-    private BackendPut? Put(BackendRecord?[] known, Tally counters, long birth)
-    {
-        var held = known[0] ?? BackendRecord.None;
-        var best = BackendRecord.Best(known, counters, birth);
-        var since = best.Since(counters, birth);
-        if (since.Equals(Tally.Zero) && (ReferenceEquals(best, held) || best.Totals.Equals(held.Totals)))
-        {
-            return null;
-        }
-
-        var now = _time.GetUtcNow();
-        var hour = HourLog.HourOf(now);
-
-        // A record that was read for its totals alone knows no hours: those of the ledger stay.
-        var history = best.History.IsEmpty ? held.History : best.History;
-        return new BackendPut
-        {
-            Version = VersionAfter(held),
-            After = held.Version,
-            Birth = birth,
-            Totals = best.Totals.Plus(since),
-            Mark = counters,
-            History = ReferenceEquals(history, held.History) ? null : history,
-            Hours = [(hour, history.At(hour) + Bucket.Of(since))],
-            Trips = since.Trips == 0 ? best.Trips : [.. best.Trips.TakeLast(BackendRecord.TripsKept - 1), new Trip(now.ToUnixTimeMilliseconds(), since.Trips)],
-        };
     }
 
     /// <summary>The ledger's record once it is another than the one that <paramref name="put"/> goes on from; null while it is not.</summary>
@@ -304,7 +280,4 @@ internal sealed class Settlement : IDisposable
 
         return records;
     }
-
-    /// <summary>By the clock, so that a signal of an earlier run that arrives late is an older version; never an old one, whatever the clock says.</summary>
-    private long VersionAfter(BackendRecord held) => Math.Max(held.Version + 1, _time.GetUtcNow().ToUnixTimeMilliseconds());
 }

@@ -1,3 +1,4 @@
+using Roadbalancer.Keys;
 using Roadbalancer.Proxy;
 using Roadbalancer.Stats;
 
@@ -5,12 +6,13 @@ namespace Roadbalancer.Ledger;
 
 /// <summary>
 /// The counters of one backend as plain numbers that only grow: immutable, to be subtracted, added and stored. Attempts by
-/// <see cref="OutcomeKind"/>, tokens, sums of times in microseconds, trips of the circuit, and both histograms.
+/// <see cref="OutcomeKind"/>, tokens, sums of times in microseconds, trips of the circuit, and both histograms. Of a client key: requests let in, as
+/// successes, refusals, and tokens.
 /// </summary>
 internal sealed class Tally : IEquatable<Tally>
 {
     /// <summary>Room for outcome kinds; the places below are stored and must not move.</summary>
-    private const int Kinds = 32, Input = 32, Output = 33, DurationSum = 34, FirstSum = 35, TripCount = 36, Buckets = 40;
+    private const int Kinds = 32, Input = 32, Output = 33, DurationSum = 34, FirstSum = 35, TripCount = 36, Refused = 37, Buckets = 40;
 
     private const int Size = Buckets + (2 * Histogram.Buckets);
 
@@ -25,14 +27,20 @@ internal sealed class Tally : IEquatable<Tally>
         {
             Requests += numbers[kind];
         }
+
+        Requests += numbers[Refused];
     }
 
+    /// <summary>Refusals included.</summary>
     public long Requests { get; }
 
     public long Successes => _numbers[(int)OutcomeKind.Succeeded];
 
     /// <summary>As <see cref="BackendTotals.Failures"/>.</summary>
     public long Failures => ToTotals().Failures;
+
+    /// <summary>Requests that were refused to a client key.</summary>
+    public long Refusals => _numbers[Refused];
 
     public long InputTokens => _numbers[Input];
 
@@ -62,6 +70,17 @@ internal sealed class Tally : IEquatable<Tally>
         numbers[TripCount] = trips;
         totals.Duration.Counts.CopyTo(numbers.AsSpan(Buckets));
         totals.FirstToken.Counts.CopyTo(numbers.AsSpan(Buckets + Histogram.Buckets));
+        return new Tally(numbers);
+    }
+
+    /// <summary>What has been counted of a client key.</summary>
+    public static Tally Of(KeyCounts counts)
+    {
+        var numbers = new long[Size];
+        numbers[(int)OutcomeKind.Succeeded] = counts.Requests;
+        numbers[Refused] = counts.Refusals;
+        numbers[Input] = counts.InputTokens;
+        numbers[Output] = counts.OutputTokens;
         return new Tally(numbers);
     }
 
@@ -124,6 +143,9 @@ internal sealed class Tally : IEquatable<Tally>
         Histogram.From(_numbers[Buckets..(Buckets + Histogram.Buckets)], DurationMicroseconds),
         Histogram.From(_numbers[(Buckets + Histogram.Buckets)..], FirstTokenMicroseconds),
         latest?.LastError, latest?.LastErrorAtUnixMs ?? 0, latest?.LastCheckAtUnixMs ?? 0);
+
+    /// <summary>As <see cref="Of(KeyCounts)"/> was given it.</summary>
+    public KeyCounts ToKeyCounts() => new(Successes, Refusals, InputTokens, OutputTokens);
 
     public bool Equals(Tally? other) => other is not null && _numbers.AsSpan().SequenceEqual(other._numbers);
 

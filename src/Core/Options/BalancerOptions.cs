@@ -156,7 +156,7 @@ internal sealed record BalancerOptions
     /// <summary>Names of client keys that may ask how their request was routed (<c>X-Debug-Routing: 1</c>) and see every key's use in <c>/stats</c>; while there are no client keys anyone may. Key <c>debug_keys</c>.</summary>
     public ImmutableArray<string> DebugKeys { get; init; } = [];
 
-    /// <summary>Keys of the management API, written like <c>api_keys</c> but without limits; with none it answers on this machine only, and not at all under the Functions host. Key <c>admin_keys</c>.</summary>
+    /// <summary>Keys of the management API, written like <c>api_keys</c> but without limits; with none it answers on this machine only, and not at all under the Functions host. None may be a client's too. Key <c>admin_keys</c>.</summary>
     public ImmutableArray<ClientKey> AdminKeys { get; init; } = [];
 
     /// <summary>Hosts that URLs given to the management API may have, <c>*</c> for any characters, a port where one is meant; with none, any but link-local and metadata addresses. Key <c>allowed_backend_hosts</c>.</summary>

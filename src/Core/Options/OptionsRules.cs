@@ -26,6 +26,14 @@ internal static class OptionsRules
             binding.Add(new("cooldown_max", Seconds(options.CooldownMax), $"must not be less than cooldown ({Seconds(options.Cooldown)})"));
         }
 
+        foreach (var admin in options.AdminKeys)
+        {
+            if (options.ClientKeys.FirstOrDefault(client => client.Hash == admin.Hash) is { } same)
+            {
+                binding.Add(new("admin_keys", null, $"the key {admin.Name} has the same secret as {same.Name} of api_keys, whose clients could manage the balancer; one of them needs another secret"));
+            }
+        }
+
         if (backends.IsEmpty && source is null or { Drafts.Count: 0 } && !fileIsBroken)
         {
             binding.Add(new("backends", null, NoBackend));

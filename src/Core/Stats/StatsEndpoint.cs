@@ -13,7 +13,7 @@ namespace Roadbalancer.Stats;
 /// For those whom <see cref="ReadingRight"/> lets read. A client key sees what it has been used for; one of <c>debug_keys</c>, an admin key, or
 /// whoever may read without a key, what all have been.
 /// </summary>
-internal sealed class StatsEndpoint(PoolSource pools, LifetimeTotals totals, ReadingRight right, KeyUsage usage)
+internal sealed class StatsEndpoint(PoolSource pools, LifetimeTotals totals, ReadingRight right, KeyTotals keyTotals)
 {
     public async Task HandleAsync(HttpContext http)
     {
@@ -29,7 +29,7 @@ internal sealed class StatsEndpoint(PoolSource pools, LifetimeTotals totals, Rea
         if (!pool.Keys.IsOpen)
         {
             var shown = key is null || pool.Options.DebugKeys.Contains(key.Name) ? pool.Keys.Keys : [key];
-            stats["keys"] = KeyReport.Of(shown, await usage.ReadAsync());
+            stats["keys"] = KeyReport.Of(shown, await keyTotals.ReadAsync(shown.Select(one => one.Name)));
         }
 
         var body = JsonSerializer.SerializeToUtf8Bytes(stats);

@@ -24,7 +24,7 @@ internal sealed partial class HostCalls(ProbeRun probes, SettleTimer settle, Tim
         {
             ("POST", "/HealthCheck") => TimerAsync(http, "HealthCheck", async (_, stop) => await probes.RunAsync(stop)),
             ("POST", "/Settle") => TimerAsync(http, "Settle", SettleAsync),
-            ("POST", "/BackendEntity") => EntityAsync(http, state => new BackendRun(state)),
+            ("POST", "/BackendEntity" or "/KeyEntity") => EntityAsync(http, state => new BackendRun(state)),
             ("POST", "/RegistryEntity") => EntityAsync(http, state => new RegistryRun(state)),
             ("GET", "/") => HealthEndpoint.HealthAsync(http),
             _ => next(http),
