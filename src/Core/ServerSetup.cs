@@ -123,9 +123,15 @@ internal static class ServerSetup
             "/metrics" => metrics.HandleAsync(http),
             var path when AdminEndpoint.Serves(path!) => app.Services.GetRequiredService<AdminEndpoint>().HandleAsync(http),
             var path when DashboardEndpoint.Serves(path!) => app.Services.GetRequiredService<DashboardEndpoint>().HandleAsync(http),
-            var path => new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url",
-                $"Unknown request URL: {http.Request.Method} {path}. The OpenAI-compatible API is at /v1.").WriteAsync(http, RequestIds.For(http)),
+            _ => RefuseUnknownAsync(app.Services.GetRequiredService<BalancerMetrics>(), http),
         });
+    }
+
+    private static Task RefuseUnknownAsync(BalancerMetrics metrics, HttpContext http)
+    {
+        metrics.Refused(ErrorAnswer.UnknownUrl);
+        return new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", ErrorAnswer.UnknownUrl,
+            $"Unknown request URL: {http.Request.Method} {http.Request.Path.Value}. The OpenAI-compatible API is at /v1.").WriteAsync(http, RequestIds.For(http));
     }
 
     /// <summary>The first requests wait for what is in force beyond the configuration.</summary>

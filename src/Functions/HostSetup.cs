@@ -71,6 +71,11 @@ internal static partial class HostSetup
             LogFile(log, file);
         }
 
+        if (loaded.PassedOver is { } ignored)
+        {
+            LogPassedOver(log, ignored);
+        }
+
         if (isDemo)
         {
             LogTry(log, url);
@@ -86,6 +91,9 @@ internal static partial class HostSetup
 
     [LoggerMessage(5002, LogLevel.Information, "Configuration file: {File} (watched)")]
     private static partial void LogFile(ILogger logger, string file);
+
+    [LoggerMessage(5005, LogLevel.Information, "The demo leaves {File} alone; named with --config it would count, and the simulated backends would be added to its own")]
+    private static partial void LogPassedOver(ILogger logger, string file);
 
     [LoggerMessage(5003, LogLevel.Information,
         "Try: curl -N {Url}/v1/chat/completions -H 'Content-Type: application/json' -d '{{\"model\":\"demo-model\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'")]

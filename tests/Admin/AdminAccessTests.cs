@@ -95,6 +95,56 @@ public class AdminAccessTests
     }
 
     [Theory]
+    [InlineData(null, null, null)]
+    [InlineData("X-Forwarded-For", "127.0.0.1", "no_keys_configured")]
+    [InlineData("Host", "rebound.example", "cross_origin")]
+    [InlineData("Host", "localhost:5000", null)]
+    [InlineData("Host", "[::1]:5000", null)]
+    [InlineData("Origin", "https://evil.example", "cross_origin")]
+    [InlineData("Sec-Fetch-Site", "cross-site", "cross_origin")]
+    [InlineData("Sec-Fetch-Site", "same-origin", null)]
+    public async Task StatsAndMetrics_WithoutKeys_OnlyWhoIsHereAndNobodysPage(string? header, string? value, string? refusal)
+    {
+        await using var host = await BalancerHost.StartAsync(WithKeys with { AdminKeys = [], ClientKeys = [] });
+
+        foreach (var path in new[] { "/stats", "/metrics" })
+        {
+            using var answer = await AskAsync(host, path, header is null ? [] : [(header, value!)]);
+
+            if (refusal is null)
+            {
+                Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            }
+            else
+            {
+                Assert.Contains("ROADBALANCER_API_KEYS", await OpenAIError.AssertAsync(answer, HttpStatusCode.Forbidden, refusal), StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("document", HttpStatusCode.OK)]
+    [InlineData("iframe", HttpStatusCode.Forbidden)]
+    public async Task Stats_WithoutKeysByALinkInAnotherPage_AreShownToWhoFollowedIt(string destination, HttpStatusCode expected)
+    {
+        await using var host = await BalancerHost.StartAsync(WithKeys with { AdminKeys = [], ClientKeys = [] });
+
+        using var answer = await AskAsync(host, "/stats", ("Sec-Fetch-Site", "same-site"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", destination));
+
+        Assert.Equal(expected, answer.StatusCode);
+    }
+
+    [Fact]
+    public async Task Stats_AnotherNameAndAKey_AreTold()
+    {
+        await using var host = await BalancerHost.StartAsync(WithKeys);
+
+        using var answer = await AskAsync(host, "/stats", ("Host", "balancer.example"), ("Authorization", "Bearer k-client-secret"));
+
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+    }
+
+    [Theory]
     [InlineData("/api/v1/load_balancer/status")]
     [InlineData("/stats")]
     [InlineData("/metrics")]
@@ -150,5 +200,16 @@ public class AdminAccessTests
 
         Assert.Equal((HttpStatusCode.Forbidden, "admin_keys_required"), (reply.Status, reply.Code));
         Assert.Contains("ROADBALANCER_ADMIN_KEYS", reply.Error, StringComparison.Ordinal);
+    }
+
+    private static async Task<HttpResponseMessage> AskAsync(BalancerHost host, string path, params (string Name, string Value)[] headers)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        foreach (var (name, value) in headers)
+        {
+            request.Headers.TryAddWithoutValidation(name, value);
+        }
+
+        return await host.Http.SendAsync(request, TestContext.Current.CancellationToken);
     }
 }

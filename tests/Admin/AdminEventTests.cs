@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using Roadbalancer.Admin;
+using Roadbalancer.Backends;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
@@ -84,6 +85,22 @@ public class AdminEventTests
     }
 
     [Fact]
+    public async Task Events_ChangesAreJoinedWithTheLedger_AreNotToldTwice()
+    {
+        await using var host = await BalancerHost.StartAsync(Two);
+        await using var events = await Events.OpenAsync(host, "?types=change");
+        await host.DoAsync("POST", "/backends/a/drain");
+        var version = host.Pools.Edits.Version;
+
+        await host.Service<PoolSync>().RootAsync(PoolEdits.None, TestContext.Current.CancellationToken);
+        await host.DoAsync("POST", "/backends/b/disable");
+
+        Assert.True(host.Pools.Edits.Version > version);
+        Assert.Equal("backend_drained", Text(await events.NextAsync("change"), "action"));
+        Assert.Equal("backend_disabled", Text(await events.NextAsync("change"), "action"));
+    }
+
+    [Fact]
     public async Task Status_AfterRequests_TellsOfTheLastMinute()
     {
         await using var upstream = ScriptedUpstream.Start(Scripts.Chat("hello there"));
@@ -104,6 +121,8 @@ public class AdminEventTests
 
         var backend = status.Data.GetProperty("backends")[0];
         Assert.Equal(1, backend.GetProperty("recent").GetProperty("successful_requests").GetInt32());
+        Assert.True(JsonElement.DeepEquals(backend.GetProperty("recent"), status.Data.GetProperty("recent")), "One backend is the whole pool.");
+        Assert.True(status.Data.GetProperty("durable").GetBoolean());
         Assert.True(backend.GetProperty("requests_per_second").GetDouble() > 0);
         Assert.True(status.Data.GetProperty("input_tokens_per_second").GetDouble() > 0);
     }
@@ -119,6 +138,43 @@ public class AdminEventTests
 
         await events.DisposeAsync();
         await host.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData("ops", false)]
+    [InlineData("renamed", false)]
+    [InlineData("another", true)]
+    [InlineData(null, false)]
+    public async Task Events_TheKeysChangeMeanwhile_EndForWhoMayNoLonger(string? left, bool ends)
+    {
+        var keyed = Two with { AdminKeys = [new("ops", AdminClient.Key)] };
+        await using var host = await BalancerHost.StartAsync(keyed);
+        host.Http.DefaultRequestHeaders.Add("X-API-Key", AdminClient.Key);
+        await using var events = await Events.OpenAsync(host, "?types=change");
+
+        host.Pools.Swap(keyed with { AdminKeys = left is null ? [] : [new(left, left == "another" ? "k-another-key" : AdminClient.Key)] });
+
+        if (ends)
+        {
+            Assert.Equal("", await Await.For(events.ReadToEndAsync(), "the end of the stream"));
+            Assert.Equal("invalid_api_key", (await host.GetAsync("/events")).Code);
+        }
+        else
+        {
+            host.Pools.Swap(host.Pools.Configured with { FailureThreshold = 7 });
+            Assert.Equal("configuration", Text(await events.NextAsync("change"), "action"));
+        }
+    }
+
+    [Fact]
+    public async Task Events_KeysAreSetMeanwhile_EndForWhoHasNone()
+    {
+        await using var host = await BalancerHost.StartAsync(Two);
+        await using var events = await Events.OpenAsync(host, "?types=change");
+
+        host.Pools.Swap(Two with { AdminKeys = [new("ops", AdminClient.Key)] });
+
+        Assert.Equal("", await Await.For(events.ReadToEndAsync(), "the end of the stream"));
     }
 
     [Fact]

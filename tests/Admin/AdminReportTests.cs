@@ -1,11 +1,13 @@
 using System.Collections.Immutable;
 using System.Net;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
 using Roadbalancer.Admin;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.Stats;
 using Roadbalancer.Tests.Support;
+using Roadbalancer.Tests.Telemetry;
 
 namespace Roadbalancer.Tests.Admin;
 
@@ -28,6 +30,27 @@ public class AdminReportTests
     }
 
     [Fact]
+    public async Task Status_CooldownIsOverAndNothingHasTriedIt_IsAvailableButNotHealthy()
+    {
+        var time = new ManualTime();
+        await using var host = await BalancerHost.StartAsync(
+            new BalancerOptions { Backends = [Pools.Backend("a"), Pools.Backend("b")], HealthCheckEnabled = false, FailureThreshold = 1 }, services => services.AddSingleton<TimeProvider>(time));
+        await AdminEventTests.FailAsync(host, 0);
+        time.Advance(TimeSpan.FromMinutes(1));
+
+        var status = (await host.DoAsync("GET", "/status")).Data;
+        var stats = JsonDocument.Parse(await host.Http.GetStringAsync("/stats", TestContext.Current.CancellationToken)).RootElement;
+        var metrics = await Scrape.OfAsync(host.Http);
+
+        Assert.Equal("trial", (await host.DoAsync("GET", "/metrics")).Data.GetProperty("backends")[0].GetProperty("status").GetString());
+        Assert.Equal((1, 1), (status.GetProperty("healthy_backends").GetInt32(), status.GetProperty("unhealthy_backends").GetInt32()));
+        Assert.Equal(["a", "b"], status.GetProperty("available_backends").EnumerateArray().Select(name => name.GetString()!));
+        Assert.Equal(1, stats.GetProperty("healthy_endpoints").GetInt32());
+        Assert.False(stats.GetProperty("endpoints")[0].GetProperty("healthy").GetBoolean());
+        Assert.Equal((0, 1), (metrics["roadbalancer_backend_healthy{backend=\"a\"}"], metrics["roadbalancer_backend_healthy{backend=\"b\"}"]));
+    }
+
+    [Fact]
     public async Task StatusAndMetrics_AfterSuccessesAndFailures_CountThem()
     {
         await using var good = ScriptedUpstream.Start(Scripts.Chat("hello there"));
@@ -45,6 +68,8 @@ public class AdminReportTests
 
         Assert.Equal((3, 2, 1), (overall.GetProperty("total_requests").GetInt32(), overall.GetProperty("successful_requests").GetInt32(), overall.GetProperty("failed_requests").GetInt32()));
         Assert.Equal(0.6667, overall.GetProperty("success_rate").GetDouble());
+        Assert.Equal(2, overall.GetProperty("time_to_first_token").GetProperty("count").GetInt32());
+        Assert.Equal(1, overall.GetProperty("outcomes").GetProperty("server_error").GetInt32());
         Assert.Equal(1, backends[0].GetProperty("success_rate").GetDouble());
         Assert.True(backends[0].GetProperty("percentiles").GetProperty("p99").GetDouble() is > 0 and < 10);
         Assert.Equal(1, backends[1].GetProperty("outcomes").GetProperty("server_error").GetInt32());

@@ -1,3 +1,4 @@
+using Roadbalancer.Admin;
 using Roadbalancer.Options;
 using Roadbalancer.Tests.Admin;
 using Roadbalancer.Tests.Support;
@@ -80,6 +81,21 @@ public sealed class RefusalTests
         Assert.Contains(says, run.Error, StringComparison.Ordinal);
         Assert.False(key is not null && run.Error.Contains(key, StringComparison.Ordinal), run.Error);
         Assert.Equal(0, allowed.Code);
+    }
+
+    [Fact]
+    public async Task Events_TheKeyIsTakenAway_EndsWithWhatToDo()
+    {
+        var keyed = One with { AdminKeys = [new("ops", AdminClient.Key)] };
+        await using var host = await BalancerHost.StartAsync(keyed);
+        var running = CommandRun.OnAsync(host, "events", "--api-key", AdminClient.Key);
+        await Await.Until(() => host.Service<EventFeed>().HasListeners, "it listens", TimeSpan.FromSeconds(60));
+
+        host.Pools.Swap(keyed with { AdminKeys = [new("ops", "k-another-key")] });
+        var run = await running;
+
+        Assert.Equal((1, ""), (run.Code, run.Output));
+        Assert.Contains("give another admin key with --api-key", run.Error, StringComparison.Ordinal);
     }
 
     [Theory]

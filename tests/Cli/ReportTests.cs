@@ -82,6 +82,23 @@ public sealed partial class ReportTests
     }
 
     [Fact]
+    public async Task KeysList_OnATerminal_KeepsWordsAndDatesWhole()
+    {
+        var limits = new KeyLimits { RequestsPerMinute = 120, TokensPerMinute = 20_000, MaxConcurrency = 16, Expires = new DateTimeOffset(2099, 1, 31, 0, 0, 0, TimeSpan.Zero), Models = ["demo-*"] };
+        await using var host = await BalancerHost.StartAsync(new BalancerOptions
+        {
+            Backends = [Pools.Backend("a")],
+            HealthCheckEnabled = false,
+            ClientKeys = [new("intern", "k-1"), new("team-a", "k-2") { Limits = limits }],
+        });
+
+        var run = await CommandRun.OnTerminalAsync(host, [], "keys list");
+
+        Assert.Contains(Text(run), line => line.Contains("team-a demo-*", StringComparison.Ordinal) && line.Contains("2099-01-31", StringComparison.Ordinal));
+        Assert.DoesNotContain(Text(run), line => line.Length > 80);
+    }
+
+    [Fact]
     public async Task Top_OnATerminal_EndsOnQAndGivesTheScreenBack()
     {
         await using var host = await BalancerHost.StartAsync(new BalancerOptions { Backends = [Pools.Backend("a"), Pools.Backend("b")], HealthCheckEnabled = false });
@@ -176,8 +193,8 @@ public sealed partial class ReportTests
         Assert.Equal("/api/v1/load_balancer/history?key=%2A", Assert.Single(upstream.Requests).Target);
     }
 
-    /// <summary>What is on the screen, without what moves and colours it.</summary>
-    private static IEnumerable<string> Text(CommandRun run) => Escapes().Replace(run.Output, "").Split('\n').Select(line => line.TrimEnd('\r'));
+    /// <summary>What is on the screen, without what moves and colours it; a picture that is drawn over another begins on a line of its own.</summary>
+    private static IEnumerable<string> Text(CommandRun run) => Escapes().Replace(run.Output.Replace("\e[H", "\n", StringComparison.Ordinal), "").Split('\n').Select(line => line.TrimEnd('\r'));
 
     [GeneratedRegex(@"\e\[[0-9;]+m")]
     private static partial Regex Colour();

@@ -3,7 +3,7 @@ using Roadbalancer.Tests.Support;
 
 namespace Roadbalancer.Tests.Client;
 
-/// <summary>The NuGet package as <c>dotnet pack</c> makes it.</summary>
+/// <summary>The NuGet packages as <c>dotnet pack</c> makes them.</summary>
 public sealed class PackageTests
 {
     [Fact]
@@ -12,9 +12,7 @@ public sealed class PackageTests
         var folder = Directory.CreateTempSubdirectory("roadbalancer-pack-").FullName;
         try
         {
-            await using var pack = ChildProcess.Start(
-                "dotnet", ["pack", "src/Core", "--no-build", "--configuration", Repository.Configuration, "--output", folder], Repository.Root);
-            Assert.True(await pack.ExitCodeAsync(TimeSpan.FromSeconds(120)) == 0, pack.Output);
+            await PackAsync("src/Core", folder);
 
             var package = Assert.Single(Directory.GetFiles(folder, "Roadbalancer.*.nupkg"));
             Assert.Single(Directory.GetFiles(folder, "Roadbalancer.*.snupkg"));
@@ -30,5 +28,32 @@ public sealed class PackageTests
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    [Fact]
+    public async Task Pack_Cli_IsAToolWithAReadme()
+    {
+        var folder = Directory.CreateTempSubdirectory("roadbalancer-pack-").FullName;
+        try
+        {
+            await PackAsync("src/Cli", folder);
+
+            using var zip = ZipFile.OpenRead(Assert.Single(Directory.GetFiles(folder, "*.nupkg")));
+            var names = zip.Entries.Select(entry => entry.FullName).ToArray();
+            Assert.Superset(new HashSet<string> { "README.md", "tools/net10.0/any/DotnetToolSettings.xml", "tools/net10.0/any/Roadbalancer.Cli.dll" }, new HashSet<string>(names));
+            using var reader = new StreamReader(zip.GetEntry("Roadbalancer.Cli.nuspec")!.Open());
+            Assert.Contains("<readme>README.md</readme>", await reader.ReadToEndAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static async Task PackAsync(string project, string folder)
+    {
+        await using var pack = ChildProcess.Start("dotnet", ["pack", project, "--no-build", "--configuration", Repository.Configuration, "--output", folder], Repository.Root);
+        Assert.True(await pack.ExitCodeAsync(TimeSpan.FromSeconds(120)) == 0, pack.Output);
+        Assert.DoesNotContain("warn", pack.Output, StringComparison.OrdinalIgnoreCase);
     }
 }

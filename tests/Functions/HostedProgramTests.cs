@@ -255,7 +255,7 @@ public sealed class HostedProgramTests(PublishedApp app, HostedProgramTests.Runn
     [Fact]
     public async Task HostPaths_ProgramAlone_Are404()
     {
-        await using var alone = await ProgramProcess.Start("", $"endpoints: [{{url: '{_upstream.BaseUrl}'}}]").ListenAsync();
+        await using var alone = await ProgramProcess.Start("", $"health_check: {{enabled: false}}\nendpoints: [{{url: '{_upstream.BaseUrl}'}}]").ListenAsync();
         foreach (var path in (string[])["/HealthCheck", "/Settle", "/BackendEntity", "/KeyEntity", "/RegistryEntity"])
         {
             using var response = await alone.Http.PostAsync(path, new StringContent(Capture.Read("timer-plain").Body, Encoding.UTF8, "application/json"), Token);

@@ -1,5 +1,6 @@
 using Roadbalancer.Options;
 using Roadbalancer.Strategies;
+using Roadbalancer.Tests.Support;
 
 namespace Roadbalancer.Tests.Options;
 
@@ -133,6 +134,24 @@ public sealed class OptionsLoaderSourceTests
         var options = loader.Load().Options!;
         Assert.Equal(["demo-a", "demo-a-2", "demo-b"], options.Backends.Select(backend => backend.Name));
         Assert.Equal(BalancingMode.Balanced, options.Mode);
+    }
+
+    [Theory]
+    [InlineData(null, null, false)]
+    [InlineData("config.yaml", null, true)]
+    [InlineData(null, "config.yaml", true)]
+    public void Load_DemoWithAFile_TakesOnlyOneThatIsNamed(string? argument, string? variable, bool counts)
+    {
+        using var setup = Setup.Yaml("strategy: random\nendpoints: [{url: 'http://mine:1', name: mine}]");
+        setup.Arguments.AddRange(argument is null ? ["--demo"] : ["--demo", "--config", argument]);
+        setup.Environment["ROADBALANCER_CONFIG"] = variable ?? "";
+        var loader = new OptionsLoader(setup.Environment, CommandLine.Parse(setup.Arguments), setup.Folder) { DemoBackends = [Pools.Backend("fast"), Pools.Backend("slow")] };
+
+        var result = loader.Load();
+
+        Assert.Equal(counts ? ["mine", "fast", "slow"] : ["fast", "slow"], result.Options!.Backends.Select(backend => backend.Name));
+        Assert.Equal(counts ? "random" : "round_robin", result.Options.Strategy);
+        Assert.Equal((counts ? setup.PathOf("config.yaml") : null, counts ? null : setup.PathOf("config.yaml")), (result.File, result.PassedOver));
     }
 
     [Fact]

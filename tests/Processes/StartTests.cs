@@ -34,6 +34,17 @@ public sealed class StartTests
     }
 
     [Fact]
+    public async Task Demo_BesideAConfigurationFile_IsTheDemoAndSaysSo()
+    {
+        await using var program = await ProgramProcess.Start("--demo", "strategy: fastest\nendpoints: [{url: 'http://127.0.0.1:1', name: mine}]").ListenAsync();
+
+        await program.SaysAsync("Mode: balancing over 3 backends by round_robin");
+        await program.SaysAsync($"The demo leaves {Path.Combine(program.Folder, "config.yaml")} alone");
+        await program.SaysAsync("Try: curl -N http://127.0.0.1:");
+        Assert.DoesNotContain("mine", program.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task NoBackend_AnyStart_EndsWithTwoAndTheShortestSetting()
     {
         await using var program = ProgramProcess.Start();

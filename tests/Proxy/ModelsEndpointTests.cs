@@ -128,7 +128,11 @@ public sealed class ModelsEndpointTests : IAsyncLifetime
     private async Task<HttpContext> GetAsync(Pool pool, string path)
     {
         var http = new DefaultHttpContext { Response = { Body = new MemoryStream() } };
-        await _models.WriteAsync(http, pool, path, key: null, "req_1");
+        if (await _models.WriteAsync(http, pool, path, key: null, "req_1") is { } error)
+        {
+            await error.WriteAsync(http, "req_1");
+        }
+
         return http;
     }
 

@@ -49,6 +49,55 @@ public sealed class MetricsEndpointTests
     }
 
     [Fact]
+    public async Task Get_AfterRefusals_CountsEachByItsReason()
+    {
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("hello there"));
+        await using var host = await BalancerHost.StartAsync([upstream], options => options with
+        {
+            MaxBodyBytes = 2_000,
+            ClientKeys = [new("team", "k-team"), new("one", "k-one") { Limits = KeyLimits.None with { RequestsPerMinute = 1 } }, new("old", "k-old") { Limits = KeyLimits.None with { Expires = DateTimeOffset.UnixEpoch } }],
+        }, (_, backend) => backend with { ModelName = "m" });
+        var (team, one) = (("Authorization", "Bearer k-team"), ("Authorization", "Bearer k-one"));
+
+        await AnsweredAsync(host, HttpStatusCode.Unauthorized, "/v1/chat/completions", "{}");
+        await AnsweredAsync(host, HttpStatusCode.Unauthorized, "/v1/chat/completions", "{}", ("Authorization", "Bearer k-wrong"));
+        await AnsweredAsync(host, HttpStatusCode.Unauthorized, "/v1/chat/completions", "{}", ("Authorization", "Bearer k-old"));
+        await AnsweredAsync(host, HttpStatusCode.BadRequest, "/v1/chat/completions", "{", team);
+        await AnsweredAsync(host, HttpStatusCode.RequestEntityTooLarge, "/v1/chat/completions", new string(' ', 3_000), team);
+        await AnsweredAsync(host, HttpStatusCode.NotFound, "/v1/%252e%252e/x", "{}", team);
+        await AnsweredAsync(host, HttpStatusCode.NotFound, "/chat/completions", "{}", team);
+        await AnsweredAsync(host, HttpStatusCode.BadRequest, "/v1/chat/completions", BalancerHost.ChatJson(), team, ("X-Backend-Tags", "absent"));
+        await AnsweredAsync(host, HttpStatusCode.OK, "/v1/chat/completions", BalancerHost.ChatJson(), one);
+        await AnsweredAsync(host, HttpStatusCode.TooManyRequests, "/v1/chat/completions", BalancerHost.ChatJson(), one);
+
+        host.Http.DefaultRequestHeaders.Add("Authorization", "Bearer k-team");
+        var scrape = await Scrape.OfAsync(host.Http);
+        foreach (var (reason, count) in new[]
+        {
+            ("invalid_api_key", 2), ("api_key_expired", 1), ("invalid_request", 1), ("request_too_large", 1), ("unknown_url", 2),
+            ("no_backend_with_tags", 1), ("key_limited", 1),
+        })
+        {
+            Assert.True(scrape[$"roadbalancer_refusals_total{{reason=\"{reason}\"}}"] == count, $"{reason} is not {count}");
+        }
+
+        Assert.Equal(2, scrape["roadbalancer_requests_total{outcome=\"refused\"}"]);
+        Assert.Equal("", await scrape.CheckedByPrometheusAsync());
+    }
+
+    [Fact]
+    public async Task Get_NoBackendForTheRequest_TellsWhy()
+    {
+        await using var upstream = ScriptedUpstream.Start(Scripts.Chat("hello there"));
+        await using var host = await BalancerHost.StartAsync([upstream], shape: (_, backend) => backend with { Enabled = false });
+
+        await AnsweredAsync(host, HttpStatusCode.ServiceUnavailable, "/v1/chat/completions", BalancerHost.ChatJson());
+        using var models = await host.Http.GetAsync("/v1/models", TestContext.Current.CancellationToken);
+
+        Assert.Equal(2, (await Scrape.OfAsync(host.Http))["roadbalancer_refusals_total{reason=\"no_healthy_backend\"}"]);
+    }
+
+    [Fact]
     public async Task Get_WhileARequestRuns_ShowsItAgainstTheLimit()
     {
         await using var upstream = ScriptedUpstream.Start(Scripts.Hang);
@@ -279,6 +328,12 @@ public sealed class MetricsEndpointTests
 
         Assert.Equal(0, scrape["roadbalancer_state_fallback"]);
         Assert.InRange(scrape["db_client_operation_duration_seconds_count{db_system_name=\"redis\",db_operation_name=\"EVALSHA\",db_stored_procedure_name=\"acquire\"}"] ?? -1, 1, 10);
+    }
+
+    private static async Task AnsweredAsync(BalancerHost host, HttpStatusCode status, string path, string body, params (string Name, string Value)[] headers)
+    {
+        using var answer = await host.PostAsync(path, body, headers);
+        Assert.True(answer.StatusCode == status, $"{path}: {(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)}");
     }
 
     private static async Task AskAsync(BalancerHost host, int requests)

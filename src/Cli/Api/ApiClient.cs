@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
@@ -12,7 +13,10 @@ namespace Roadbalancer.Cli.Api;
 internal readonly record struct ApiReply(JsonElement Data, string? Message, string? Problem);
 
 /// <summary>An open stream, or the problem in its place.</summary>
-internal sealed record ApiStream(HttpResponseMessage? Response, string? Problem) : IDisposable
+/// <param name="Response">The stream.</param>
+/// <param name="Problem">As in <see cref="ApiReply"/>.</param>
+/// <param name="IsRefusal">The key does not open it: to ask again is of no use.</param>
+internal sealed record ApiStream(HttpResponseMessage? Response, string? Problem, bool IsRefusal = false) : IDisposable
 {
     public void Dispose() => Response?.Dispose();
 }
@@ -95,7 +99,8 @@ internal sealed class ApiClient : IDisposable
 
         using (response)
         {
-            return new(null, Read(response, await response.Content.ReadAsByteArrayAsync(cancellationToken)).Problem ?? ApiProblem.NotABalancer(Server));
+            var problem = Read(response, await response.Content.ReadAsByteArrayAsync(cancellationToken)).Problem ?? ApiProblem.NotABalancer(Server);
+            return new(null, problem, response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden);
         }
     }
 

@@ -14,7 +14,7 @@ internal sealed class EventStream(ApiClient api, TimeProvider time, Action<strin
     private string? _lastId;
     private bool _isLost;
 
-    /// <summary>Why the first connection could not be made; then no event comes.</summary>
+    /// <summary>Why the first connection could not be made, or why the key is good for no further one; then no event comes.</summary>
     public string? Problem { get; private set; }
 
     /// <summary>Events until the caller has enough.</summary>
@@ -25,7 +25,7 @@ internal sealed class EventStream(ApiClient api, TimeProvider time, Action<strin
         for (var isFirst = true; ; isFirst = false)
         {
             using var stream = await api.OpenAsync(path, _lastId, cancellationToken);
-            if (stream.Problem is { } problem && isFirst)
+            if (stream.Problem is { } problem && (isFirst || stream.IsRefusal))
             {
                 Problem = problem;
                 yield break;

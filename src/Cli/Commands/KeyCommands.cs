@@ -85,17 +85,23 @@ internal static class KeyCommands
 
     private static void Write(Terminal terminal, JsonElement data)
     {
-        var grid = new Grid(
-            "NAME", "SOURCE", "MODELS", "TAGS", Column.Number("REQ/MIN"), Column.Number("TOK/MIN"), Column.Number("AT ONCE"), "EXPIRES", Column.Number("REQ"),
-            Column.Number("REFUSED"), Column.Number("TOKENS"));
+        Column[] columns =
+        [
+            "MODELS", "TAGS", Column.Number("REQ/MIN"), Column.Number("TOK/MIN"), Column.Number("AT ONCE"), Column.Whole("EXPIRES"), Column.Number("REQ"),
+            Column.Number("REFUSED"), Column.Number("TOKENS"),
+        ];
+        var grid = new Grid(terminal.HasRoom ? ["NAME", Column.Whole("SOURCE"), .. columns] : ["NAME", .. columns]);
         foreach (var key in data.Items("keys"))
         {
             var usage = key.Member("usage");
-            grid.Add(
-                key.Text("name"), key.Text("source"), Words.List(key.Words("models")), Words.List(key.Words("tags")), Words.Short(key.Number("requests_per_minute")),
+            Cell[] cells =
+            [
+                Words.List(key.Words("models")), Words.List(key.Words("tags")), Words.Short(key.Number("requests_per_minute")),
                 Words.Short(key.Number("tokens_per_minute")), Words.Short(key.Number("max_concurrency")),
                 key.Flag("expired") ? new Cell("expired", Tone.Bad) : key.Text("expires") is { Length: >= 10 } expires ? expires[..10] : Words.None,
-                Words.Short(usage.Number("requests")), Words.Short(usage.Number("refusals")), Words.Short(usage.Number("input_tokens") + usage.Number("output_tokens")));
+                Words.Short(usage.Number("requests")), Words.Short(usage.Number("refusals")), Words.Short(usage.Number("input_tokens") + usage.Number("output_tokens")),
+            ];
+            grid.Add(terminal.HasRoom ? [key.Text("name"), key.Text("source"), .. cells] : [key.Text("name"), .. cells]);
         }
 
         terminal.Write(grid);

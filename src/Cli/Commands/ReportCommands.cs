@@ -36,6 +36,8 @@ internal static class ReportCommands
             .Add("requests", $"{Words.Count(overall.Number("total_requests"))} ({Words.Count(overall.Number("failed_requests"))} failed)")
             .Add("success rate", Words.Ratio(overall.Number("success_rate")))
             .Add("average time", Words.Measured(overall.Number("average_response_time")))
+            .Add("answers", Percentiles(overall.Member("percentiles")))
+            .Add("first tokens", Percentiles(overall.Member("time_to_first_token")))
             .Add("tokens", $"{Words.Count(overall.Number("input_tokens"))} in, {Words.Count(overall.Number("output_tokens"))} out")
             .Add("health checks", status.Flag("health_check_running") ? $"every {Words.Duration(status.Number("health_check_interval"))}" : new Cell("off", Tone.Warning))
             .Add("shared state", new Cell(status.Text("shared_state") ?? Words.None, status.Text("shared_state") == "fallback" ? Tone.Warning : Tone.Plain))
@@ -48,6 +50,9 @@ internal static class ReportCommands
         terminal.Write(facts);
     }
 
+    private static string Percentiles(JsonElement times) =>
+        $"p50 {Words.Measured(times.Number("p50"))}, p90 {Words.Measured(times.Number("p90"))}, p99 {Words.Measured(times.Number("p99"))}";
+
     /// <summary>When the last run-time change was made: versions are the clock's milliseconds.</summary>
     private static string Changes(JsonElement status)
     {
@@ -57,7 +62,7 @@ internal static class ReportCommands
         }
 
         var last = DateTimeOffset.FromUnixTimeMilliseconds((long)version).ToString("O", CultureInfo.InvariantCulture);
-        return $"last {Words.Moment(last)}, {(status.Flag("durable") ? "kept" : "being kept")}";
+        return $"last {Words.Moment(last)}, {(status.Flag("durable") ? "kept" : "not kept yet")}";
     }
 
     private static void WriteList(Terminal terminal, JsonElement data)

@@ -29,8 +29,16 @@ internal static class TopCommand
     private static async Task<int> OnceAsync(Session session, TimeProvider time, CancellationToken cancellationToken)
     {
         var stream = new EventStream(session.Api, time, session.Terminal.Note);
+        var isFirst = true;
         await foreach (var item in stream.ReadAsync(Path, cancellationToken))
         {
+            if (isFirst)
+            {
+                // Rates are differences to the status before, and where nobody else listens there was none.
+                isFirst = false;
+                continue;
+            }
+
             using var document = JsonDocument.Parse(item.Data);
             if (session.IsJson)
             {
@@ -61,15 +69,18 @@ internal static class TopCommand
             return stream.Problem is { } problem ? session.Terminal.Fail(problem) : ExitCode.Done;
         }
 
-        using var screen = FullScreen.Open(session.Terminal, ended.Cancel);
-        do
+        using (var screen = FullScreen.Open(session.Terminal, ended.Cancel))
         {
-            using var document = JsonDocument.Parse(events.Current.Data);
-            var status = document.RootElement;
-            screen.Show([Head(status), Totals(status), "", .. session.Terminal.Draw(Backends(status)).TrimEnd('\n').Split('\n'), "", remark]);
+            do
+            {
+                using var document = JsonDocument.Parse(events.Current.Data);
+                var status = document.RootElement;
+                screen.Show([Head(status), Totals(status), "", .. session.Terminal.Draw(Backends(status)).TrimEnd('\n').Split('\n'), "", remark]);
+            }
+            while (await NextAsync(events, ended.Token));
         }
-        while (await NextAsync(events, ended.Token));
-        return ExitCode.Done;
+
+        return stream.Problem is { } refusal ? session.Terminal.Fail(refusal) : ExitCode.Done;
     }
 
     private static async ValueTask<bool> NextAsync(IAsyncEnumerator<System.Net.ServerSentEvents.SseItem<string>> events, CancellationToken ended)

@@ -1,4 +1,3 @@
-using System.Net;
 using Microsoft.AspNetCore.Http;
 using Roadbalancer.Backends;
 using Roadbalancer.Proxy;
@@ -8,10 +7,7 @@ namespace Roadbalancer.Admin;
 /// <summary>
 /// Who may manage: holders of an admin key. Without any, callers on this machine, and nobody under the Functions host, which makes everyone look local.
 /// </summary>
-/// <remarks>
-/// «On this machine» is more than a loopback address: a page of another site can send requests from here (its <c>Origin</c> tells), a name of another site can be
-/// made to point here (its <c>Host</c> tells), and a proxy here can pass on anyone's (the headers that proxies add tell; one that adds none cannot be seen).
-/// </remarks>
+/// <remarks>«On this machine» is more than a loopback address: <see cref="LocalCaller"/> tells why.</remarks>
 internal sealed class AdminAccess(PoolSource pools)
 {
     private const string Loopback = "loopback";
@@ -50,7 +46,6 @@ internal sealed class AdminAccess(PoolSource pools)
 
     private static AdminReply? WithoutKeys(HttpContext http, bool behindFunctionsHost)
     {
-        var request = http.Request;
         if (behindFunctionsHost)
         {
             return KeysRequired("Under the Azure Functions host the management API needs admin keys: set ROADBALANCER_ADMIN_KEYS.");
@@ -61,19 +56,9 @@ internal sealed class AdminAccess(PoolSource pools)
             return KeysRequired("Without admin keys the management API answers on this machine only: set ROADBALANCER_ADMIN_KEYS to use it from elsewhere, or through a proxy.");
         }
 
-        return IsLocalName(request.Host.Host) && IsOwnPage(request) ? null : AdminReply.Error(StatusCodes.Status403Forbidden, "cross_origin",
+        return LocalCaller.IsOwn(http.Request) ? null : AdminReply.Error(StatusCodes.Status403Forbidden, "cross_origin",
             "Without admin keys the management API answers at localhost and to its own pages only: set ROADBALANCER_ADMIN_KEYS to use another name or page.");
     }
 
     private static AdminReply KeysRequired(string message) => AdminReply.Error(StatusCodes.Status403Forbidden, "admin_keys_required", message);
-
-    private static bool IsLocalName(string host) =>
-        host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host.Trim('[', ']'), out var address) && IPAddress.IsLoopback(address));
-
-    private static bool IsOwnPage(HttpRequest request)
-    {
-        var (origin, site) = (request.Headers.Origin.ToString(), request.Headers["Sec-Fetch-Site"].ToString());
-        return (origin.Length == 0 || origin.Equals($"http://{request.Host.Value}", StringComparison.OrdinalIgnoreCase))
-            && site is "" or "none" or "same-origin";
-    }
 }

@@ -43,6 +43,7 @@ internal static class AdminJson
     private static JsonObject Percentiles(JsonObject into, Histogram histogram)
     {
         into["p50"] = Seconds(histogram.Percentile(0.5));
+        into["p90"] = Seconds(histogram.Percentile(0.9));
         into["p95"] = Seconds(histogram.Percentile(0.95));
         into["p99"] = Seconds(histogram.Percentile(0.99));
         return into;

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Roadbalancer.Admin.Dashboard;
 using Roadbalancer.Backends;
+using Roadbalancer.Ledger;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
 
@@ -14,7 +15,7 @@ internal static class AdminSetup
         services.AddSingleton<EventFeed>();
         services.AddSingleton<StandingReader>();
         services.AddSingleton(provider => new StatusView(
-            provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<WaitQueue>(), provider.GetRequiredService<TimeProvider>(), provider.FallenBack()));
+            provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<Accounts>(), provider.GetRequiredService<WaitQueue>(), provider.GetRequiredService<TimeProvider>(), provider.FallenBack()));
         services.AddSingleton<PoolChanges>();
         services.AddSingleton<HostRules>();
         services.AddSingleton<ReportRoutes>();

@@ -33,10 +33,11 @@ internal sealed class EventFeed
     private readonly HashSet<string> _told = new(StringComparer.OrdinalIgnoreCase);
     private long _last;
     private long _version;
+    private ChangeNote? _note;
 
     public EventFeed(PoolSource pools, TimeProvider time)
     {
-        (_pools, _time, _version) = (pools, time, pools.Edits.Version);
+        (_pools, _time, _version, _note) = (pools, time, pools.Edits.Version, pools.Edits.Last);
         _boot = time.GetUtcNow().ToUnixTimeMilliseconds().ToString("x", CultureInfo.InvariantCulture);
         pools.Changed += OnPoolChanged;
     }
@@ -153,10 +154,18 @@ internal sealed class EventFeed
 
     private void OnPoolChanged(Pool before, Pool after)
     {
+        lock (_lock)
+        {
+            SendNeedsLock(FeedEvent.Wake);
+        }
+
         var edits = _pools.Edits;
         var byApi = Interlocked.Exchange(ref _version, edits.Version) != edits.Version;
         var diff = PoolDiff.Between(before.Options, after.Options);
-        if (byApi || !diff.IsEmpty)
+
+        // A version can be new without a change: what was changed here before the ledger was known is counted on from what that holds.
+        var isTold = byApi && edits.Last == Interlocked.Exchange(ref _note, edits.Last);
+        if (!diff.IsEmpty || (byApi && !isTold))
         {
             var note = byApi ? edits.Last ?? new("unknown", "backend_changed", null) : new("configuration", "configuration", null);
             Publish("change", Change(note.By, note.Action, note.Backend, diff));

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Hosting;
 namespace Roadbalancer.Admin;
 
 /// <summary><c>GET /events</c>: the feed as a stream of server-sent events (HTML Standard, section 9.2).</summary>
-internal sealed class EventRoute(EventFeed feed, StatusTicker ticker, IHostApplicationLifetime lifetime, TimeProvider time)
+internal sealed class EventRoute(EventFeed feed, StatusTicker ticker, AdminAccess access, IHostApplicationLifetime lifetime, TimeProvider time)
 {
     private const int MostRecent = 500;
 
@@ -64,6 +64,12 @@ internal sealed class EventRoute(EventFeed feed, StatusTicker ticker, IHostAppli
         await response.Body.FlushAsync(end.Token);
         await foreach (var one in events.Reader.ReadAllAsync(end.Token))
         {
+            // Whose key was taken away meanwhile hears nothing more; the next request is told why.
+            if (access.Check(call.Http).Refusal is not null)
+            {
+                break;
+            }
+
             if (types.Contains(one.Type))
             {
                 await response.Body.WriteAsync(one.Frame, end.Token);

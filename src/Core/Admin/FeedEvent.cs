@@ -12,6 +12,9 @@ namespace Roadbalancer.Admin;
 /// <param name="Frame">The bytes of the stream.</param>
 internal sealed record FeedEvent(long Number, string Type, byte[] Frame)
 {
+    /// <summary>Tells nothing: whoever listens is to look whether it still may, since the pool is a new one.</summary>
+    public static readonly FeedEvent Wake = new(0, "", []);
+
     public static FeedEvent Of(string boot, long number, string type, JsonObject data)
     {
         var frame = new ArrayBufferWriter<byte>();

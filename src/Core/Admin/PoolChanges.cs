@@ -2,7 +2,6 @@ using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Roadbalancer.Backends;
-using Roadbalancer.Ledger;
 using Roadbalancer.Options;
 using Roadbalancer.State;
 
@@ -34,7 +33,7 @@ internal readonly record struct Ground(PoolEdits Edits, BalancerOptions Configur
 }
 
 /// <summary>Makes changes of the pool for callers of the management API: at every instance, with a line for the audit.</summary>
-internal sealed partial class PoolChanges(PoolSource pools, PoolSync sync, StandingReader reader, Accounts accounts, ILogger<PoolChanges> log)
+internal sealed partial class PoolChanges(PoolSource pools, PoolSync sync, StandingReader reader, StatusView view, ILogger<PoolChanges> log)
 {
     private const string Everywhere = "everywhere";
     private const string HereAlone = "here";
@@ -84,12 +83,9 @@ internal sealed partial class PoolChanges(PoolSource pools, PoolSync sync, Stand
     }
 
     /// <summary><c>version</c>, <c>in_force</c>, <c>durable</c>.</summary>
-    public JsonObject Facts(Made made) => new() { ["version"] = pools.Edits.Version, ["in_force"] = InForce(made.Everywhere), ["durable"] = Durable() };
+    public JsonObject Facts(Made made) => new() { ["version"] = pools.Edits.Version, ["in_force"] = InForce(made.Everywhere), ["durable"] = view.Durable() };
 
     public static string InForce(bool everywhere) => everywhere ? Everywhere : HereAlone;
-
-    /// <summary>True once the newest change is kept, else <c>"pending"</c>.</summary>
-    public JsonNode Durable() => accounts.IsDurable(pools.Edits) ? true : "pending";
 
     /// <summary>What came of a change.</summary>
     /// <param name="Refusal">Why it was not made; null when it was, or when nothing had to be.</param>

@@ -14,7 +14,7 @@ internal sealed class RecentWindow
     private readonly Queue<Standing> _past = new();
     private Standing? _last;
 
-    /// <summary>Adds rates and <c>recent</c> to each backend's metrics, and the rates' sums to <paramref name="head"/>; then takes <paramref name="now"/> for the newest.</summary>
+    /// <summary>Adds rates and <c>recent</c> to each backend's metrics, and those of all together to <paramref name="head"/>; then takes <paramref name="now"/> for the newest.</summary>
     public void Add(JsonObject head, JsonArray backends, Standing now)
     {
         while (_past.Count > 1 && now.Snapshot.NowMs - _past.Peek().Snapshot.NowMs > WindowMs)
@@ -23,23 +23,31 @@ internal sealed class RecentWindow
         }
 
         var first = _past.Count > 0 ? _past.Peek() : now;
-        var rates = new Rates();
+        var seconds = AdminJson.Seconds(now.Snapshot.NowMs - first.Snapshot.NowMs);
+        var (rates, counted) = (new Rates(), new List<BackendTotals>(backends.Count));
         for (var index = 0; index < backends.Count; index++)
         {
             var item = (JsonObject)backends[index]!;
             rates += Rate(now, _last ?? now, index, item);
-            var recent = new JsonObject { ["seconds"] = AdminJson.Seconds(now.Snapshot.NowMs - first.Snapshot.NowMs) };
-            AdminJson.Count(recent, Since(now, first, index));
-            item["recent"] = recent;
+            counted.Add(Since(now, first, index));
+            item["recent"] = Recent(seconds, counted[index]);
         }
 
         rates.Write(head);
+        head["recent"] = Recent(seconds, BackendTotals.Sum(counted));
         if (_past.Count == 0 || now.Snapshot.NowMs - _past.Last().Snapshot.NowMs >= SpacingMs)
         {
             _past.Enqueue(now);
         }
 
         _last = now;
+    }
+
+    private static JsonObject Recent(double seconds, BackendTotals counted)
+    {
+        var recent = new JsonObject { ["seconds"] = seconds };
+        AdminJson.Count(recent, counted);
+        return recent;
     }
 
     private static Rates Rate(Standing now, Standing before, int index, JsonObject into)

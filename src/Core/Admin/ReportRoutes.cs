@@ -3,12 +3,12 @@ using System.Text.Json.Nodes;
 namespace Roadbalancer.Admin;
 
 /// <summary>What is told of the whole: status and metrics.</summary>
-internal sealed class ReportRoutes(StandingReader reader, StatusView view, PoolChanges changes, TimeProvider time)
+internal sealed class ReportRoutes(StandingReader reader, StatusView view, TimeProvider time)
 {
     public async ValueTask<AdminReply?> StatusAsync(AdminCall call)
     {
         var standing = await reader.ReadAsync(call.Left);
-        return AdminReply.Data(view.Status(standing, changes.Durable()));
+        return AdminReply.Data(view.Status(standing));
     }
 
     public async ValueTask<AdminReply?> MetricsAsync(AdminCall call)

@@ -17,7 +17,7 @@ internal sealed record Standing(Pool Pool, PoolSnapshot Snapshot)
     /// <summary>One of <c>healthy</c>, <c>unhealthy</c>, <c>trial</c>, <c>parked</c>, <c>misconfigured</c>, <c>disabled</c>.</summary>
     public string StatusOf(int index) => StatsReport.StatusOf(Condition(index), Of(index).Vitals);
 
-    public bool IsHealthy(int index) => StatsReport.IsHealthy(Condition(index));
+    public bool IsHealthy(int index) => StatsReport.IsHealthy(Condition(index), Of(index).Vitals);
 
     public int Healthy => Enumerable.Range(0, Pool.Backends.Length).Count(IsHealthy);
 

@@ -1,19 +1,22 @@
 using System.Text.Json.Nodes;
 using Roadbalancer.Backends;
+using Roadbalancer.Ledger;
 using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.State;
+using Roadbalancer.Stats;
 
 namespace Roadbalancer.Admin;
 
 /// <summary>The whole in a few numbers: <c>GET /status</c>, and the head of the status event.</summary>
 /// <param name="pools">The pool in force.</param>
+/// <param name="accounts">Knows which changes are kept.</param>
 /// <param name="queue">Requests that wait here.</param>
 /// <param name="time">The time that is told.</param>
 /// <param name="isFallenBack">Whether the shared store does not serve; null without one.</param>
-internal sealed class StatusView(PoolSource pools, WaitQueue queue, TimeProvider time, Func<bool>? isFallenBack = null)
+internal sealed class StatusView(PoolSource pools, Accounts accounts, WaitQueue queue, TimeProvider time, Func<bool>? isFallenBack = null)
 {
-    public JsonObject Status(Standing standing, JsonNode durable)
+    public JsonObject Status(Standing standing)
     {
         var status = new JsonObject
         {
@@ -28,7 +31,7 @@ internal sealed class StatusView(PoolSource pools, WaitQueue queue, TimeProvider
         status["overall_statistics"] = Overall(standing);
         status["shared_state"] = Shared();
         status["version"] = pools.Edits.Version;
-        status["durable"] = durable;
+        status["durable"] = Durable();
         status["time"] = AdminJson.Time(time.GetUtcNow());
         return status;
     }
@@ -40,6 +43,7 @@ internal sealed class StatusView(PoolSource pools, WaitQueue queue, TimeProvider
         {
             ["time"] = AdminJson.Time(time.GetUtcNow()),
             ["version"] = pools.Edits.Version,
+            ["durable"] = Durable(),
             ["strategy"] = standing.Pool.Strategy.Name,
             ["health_check_running"] = IsProbed(standing),
             ["shared_state"] = Shared(),
@@ -49,6 +53,9 @@ internal sealed class StatusView(PoolSource pools, WaitQueue queue, TimeProvider
         head["waiting"] = queue.Waiting;
         return head;
     }
+
+    /// <summary>True once the newest change is kept, else <c>"pending"</c>.</summary>
+    public JsonNode Durable() => accounts.IsDurable(pools.Edits) ? true : "pending";
 
     private static void Count(JsonObject into, Standing standing)
     {
@@ -60,19 +67,9 @@ internal sealed class StatusView(PoolSource pools, WaitQueue queue, TimeProvider
 
     private static JsonObject Overall(Standing standing)
     {
-        var totals = standing.Pool.Backends.Select((_, index) => standing.Of(index).Totals).ToList();
-        var (successes, failures) = (totals.Sum(one => one.Successes), totals.Sum(one => one.Failures));
-        var answered = totals.Sum(one => one.Duration.Count);
-        return new()
-        {
-            ["total_requests"] = totals.Sum(one => one.Requests),
-            ["successful_requests"] = successes,
-            ["failed_requests"] = failures,
-            ["success_rate"] = AdminJson.Ratio(successes, failures),
-            ["average_response_time"] = answered == 0 ? 0 : AdminJson.Seconds(totals.Sum(one => one.Duration.SumMicroseconds) / 1000.0 / answered),
-            ["input_tokens"] = totals.Sum(one => one.InputTokens),
-            ["output_tokens"] = totals.Sum(one => one.OutputTokens),
-        };
+        var overall = new JsonObject();
+        AdminJson.Count(overall, BackendTotals.Sum([.. standing.Pool.Backends.Select((_, index) => standing.Of(index).Totals)]));
+        return overall;
     }
 
     private static bool IsBalanced(Standing standing) => standing.Pool.Options.Mode != BalancingMode.SingleBackend;

@@ -15,7 +15,7 @@ internal sealed record CommandLine
           --host ADDRESS          where to listen; default HOST, else 127.0.0.1
           --port N                default PORT, else 5000; 0 picks a free one
           --urls URLS             e.g. http://127.0.0.1:5000;http://[::1]:5000; wins over host and port
-          --demo                  add three simulated backends and balance over them
+          --demo                  balance over three simulated backends; config.yaml is left alone, a file that is named is not
           --simulate PORT...      only simulate backends, one on each port
           --log-format FORMAT     text (default) or json
           --log-level LEVEL       trace, debug, information (default), warning, error, critical, none
@@ -46,7 +46,7 @@ internal sealed record CommandLine
     /// <summary><c>--log-level</c>, unchecked.</summary>
     public string? LogLevel { get; init; }
 
-    /// <summary><c>--demo</c>: three simulated backends are added.</summary>
+    /// <summary><c>--demo</c>: three simulated backends are added to what is configured; a <c>config.yaml</c> that nobody named does not count.</summary>
     public bool Demo { get; init; }
 
     /// <summary><c>--simulate</c>: the ports to simulate backends on, 0 for a free one; empty without the option.</summary>

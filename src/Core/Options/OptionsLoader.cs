@@ -53,8 +53,13 @@ internal sealed class OptionsLoader
             binding.Add(error);
         }
 
-        binding.TryVariable("ROADBALANCER_CONFIG", out var named);
-        var path = Document is null ? SettingsFile.Find(_commandLine.ConfigFile ?? named?.Trim(), _currentDirectory) : null;
+        binding.TryVariable("ROADBALANCER_CONFIG", out var variable);
+        var named = _commandLine.ConfigFile ?? variable?.Trim();
+        var found = Document is null ? SettingsFile.Find(named, _currentDirectory) : null;
+
+        // The demo is to be the demo wherever it is started; a file that is named is meant.
+        var isPassedOver = found is not null && _commandLine.Demo && string.IsNullOrEmpty(named);
+        var path = isPassedOver ? null : found;
         var file = path is null ? Document : SettingsFile.Read(path);
         var draft = new OptionsDraft();
         var listInFile = file is null ? null : FileSettings.Apply(file, draft, binding);
@@ -74,6 +79,7 @@ internal sealed class OptionsLoader
             Errors = [.. binding.Errors],
             Warnings = [.. binding.Warnings],
             File = path,
+            PassedOver = isPassedOver ? found : null,
             FileContent = file?.Content ?? ReadOnlyMemory<byte>.Empty,
         };
     }

@@ -66,6 +66,9 @@ internal sealed record OptionsResult
     /// <summary>The full path of the configuration file in use, readable or not; null when there is none.</summary>
     public string? File { get; init; }
 
+    /// <summary>The full path of the <c>config.yaml</c> that <c>--demo</c> left alone; null when there is none.</summary>
+    public string? PassedOver { get; init; }
+
     /// <summary>What the file held when it was read; empty without a file. May contain secrets.</summary>
     public ReadOnlyMemory<byte> FileContent { get; init; }
 

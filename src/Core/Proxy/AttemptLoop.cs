@@ -78,6 +78,11 @@ internal sealed partial class AttemptLoop(
         }
 
         Report(exchange, ending);
+        if (ending.ReasonOf(refusal) is { } reason)
+        {
+            metrics.Refused(reason);
+        }
+
         await ending.WriteAsync(refusal);
     }
 
@@ -139,6 +144,7 @@ internal sealed partial class AttemptLoop(
     private async Task RefuseAsync(Exchange exchange, ErrorAnswer refused)
     {
         metrics.RequestEnded(exchange, null, null);
+        metrics.Refused("key_limited");
         exchange.Span?.Describe(exchange, "key_limited", null);
         exchange.Admission?.WriteHeaders(exchange.Http.Response.Headers);
         await refused.WriteAsync(exchange.Http, exchange.RequestId);

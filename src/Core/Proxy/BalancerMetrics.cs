@@ -17,6 +17,8 @@ internal sealed class BalancerMetrics : IDisposable
 
     private readonly Meter _meter;
     private readonly TrafficFamilies _traffic;
+    private readonly CounterMetric _refusals;
+    private readonly ConcurrentDictionary<string, Count> _refusalsByReason = new(StringComparer.Ordinal);
     private readonly Count _refused;
     private readonly Count _leftWaiting;
     private readonly Count _retries;
@@ -43,6 +45,7 @@ internal sealed class BalancerMetrics : IDisposable
         All = new MetricSet(_meter);
         _traffic = new TrafficFamilies(All);
         (_refused, _leftWaiting) = (_traffic.Requests.With("", "refused"), _traffic.Requests.With("", Trail.NameOf(OutcomeKind.ClientLeft)));
+        _refusals = All.Counter("roadbalancer.refusals", "{request}", "Requests that were refused before any backend was asked, by the error's code.", "reason");
         _retries = All.Counter("roadbalancer.retries", "{attempt}", "Attempts after a request's first.").With();
         var recoveries = All.Counter("roadbalancer.stream.recoveries", "{stream}", "Broken streams that were taken up elsewhere.", "result");
         (_joined, _notJoined) = (recoveries.With("joined"), recoveries.With("failed"));
@@ -83,6 +86,10 @@ internal sealed class BalancerMetrics : IDisposable
 
         MapOf(exchange.Pool).For(exchange).RequestEnded(exchange.Elapsed, last, attempt is { Join: not JoinMode.None });
     }
+
+    /// <summary>A request was answered with an error of the balancer's own, and no backend was asked.</summary>
+    /// <param name="reason">The error's code, one of those in the source and never a client's word; <c>key_limited</c> where two causes have the same.</param>
+    public void Refused(string reason) => _refusalsByReason.GetOrAdd(reason, static (code, refusals) => refusals.With(code), _refusals).Add();
 
     public void AttemptEnded(Lease lease, AttemptOutcome outcome) => SeriesOf(lease.Pool, lease.Index)?.AttemptEnded(outcome);
 

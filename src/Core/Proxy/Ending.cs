@@ -48,6 +48,9 @@ internal sealed class Ending(Exchange exchange)
         }
     }
 
+    /// <summary>The code of the error for a request that no backend took; null where one was asked or the client left.</summary>
+    public string? ReasonOf(in Refusal refusal) => _last is null ? ErrorFor(refusal).Code : null;
+
     /// <summary>Sends what the client is owed: nothing when it is answered, else the error that tells most.</summary>
     /// <param name="refusal">Why no backend took the request, where none did.</param>
     /// <exception cref="TruncatedAnswerException">The answer had begun.</exception>

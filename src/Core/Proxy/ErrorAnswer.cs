@@ -15,6 +15,9 @@ namespace Roadbalancer.Proxy;
 /// <param name="Message">What people read.</param>
 internal sealed record ErrorAnswer(int Status, string Type, string Code, string Message)
 {
+    /// <summary>The code for a path that is nobody's.</summary>
+    public const string UnknownUrl = "unknown_url";
+
     /// <summary>The request's field at fault; null for none.</summary>
     public string? Param { get; init; }
 

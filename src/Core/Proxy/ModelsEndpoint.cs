@@ -24,29 +24,29 @@ internal sealed class ModelsEndpoint(Forwarder forwarder, TimeProvider time) : I
     public static bool Serves(string method, string path) =>
         HttpMethods.IsGet(method) && (path.TrimEnd('/') == "models" || path.StartsWith("models/", StringComparison.Ordinal));
 
-    public async Task WriteAsync(HttpContext http, Pool pool, string path, ClientKey? key, string requestId)
+    /// <summary>Answers; what it returns instead is for the caller to send.</summary>
+    public async Task<ErrorAnswer?> WriteAsync(HttpContext http, Pool pool, string path, ClientKey? key, string requestId)
     {
         var union = await UnionAsync(pool, http.RequestAborted);
         var id = path.Length > "models/".Length ? Uri.UnescapeDataString(path["models/".Length..]) : null;
         if (union.Models.Count == 0 && !union.AnyAnswered)
         {
-            await new ErrorAnswer(StatusCodes.Status503ServiceUnavailable, "server_error", "no_healthy_backend", "No backend tells which models it serves.")
+            return new ErrorAnswer(StatusCodes.Status503ServiceUnavailable, "server_error", "no_healthy_backend", "No backend tells which models it serves.")
             {
                 RetryAfter = pool.Options.Cooldown,
-            }.WriteAsync(http, requestId);
-            return;
+            };
         }
 
         var models = key is { Limits.AreSelective: true } ? PermittedTo(key, pool, union) : union.Models;
         if (id is not null && !models.ContainsKey(id))
         {
-            await ErrorAnswer.ModelNotFound(id).WriteAsync(http, requestId);
-            return;
+            return ErrorAnswer.ModelNotFound(id);
         }
 
         http.Response.ContentType = "application/json";
         http.Response.Headers["X-Request-Id"] = requestId;
         await http.Response.Body.WriteAsync(id is not null ? models[id] : models == union.Models ? union.ListJson : ListOf(models.Values), http.RequestAborted);
+        return null;
     }
 
     public void Dispose() => _refresh.Dispose();

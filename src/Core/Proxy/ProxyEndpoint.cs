@@ -10,7 +10,8 @@ using Roadbalancer.Telemetry;
 namespace Roadbalancer.Proxy;
 
 /// <summary>Everything under <c>/v1/</c>: checks who asks, reads the request once, and hands it to the <see cref="AttemptLoop"/>.</summary>
-internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, ModelsEndpoint models, KeyGate gate, TimeProvider time, ILogger<ProxyEndpoint> log)
+internal sealed partial class ProxyEndpoint(
+    PoolSource pools, AttemptLoop loop, ModelsEndpoint models, KeyGate gate, BalancerMetrics metrics, TimeProvider time, ILogger<ProxyEndpoint> log)
 {
     /// <summary>Larger heads than this many bytes get 431. The server in front takes somewhat more, so that this answer can be given.</summary>
     public const int HeadLimit = 64 * 1024;
@@ -32,11 +33,14 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
         {
             if (Refuse(http, out var key) is { } refusal)
             {
-                await refusal.WriteAsync(http, requestId);
+                await RefuseAsync(http, requestId, refusal);
             }
             else if (PathOf(http.Request) is var path && ModelsEndpoint.Serves(http.Request.Method, path))
             {
-                await models.WriteAsync(http, pools.Current, path, key, requestId);
+                if (await models.WriteAsync(http, pools.Current, path, key, requestId) is { } error)
+                {
+                    await RefuseAsync(http, requestId, error);
+                }
             }
             else
             {
@@ -114,7 +118,13 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
         return false;
     }
 
-    private static Task WriteBadRequestAsync(HttpContext http, string requestId, BadHttpRequestException exception)
+    private Task RefuseAsync(HttpContext http, string requestId, ErrorAnswer refusal)
+    {
+        metrics.Refused(refusal.Code);
+        return refusal.WriteAsync(http, requestId);
+    }
+
+    private Task WriteBadRequestAsync(HttpContext http, string requestId, BadHttpRequestException exception)
     {
         if (http.Response.HasStarted)
         {
@@ -124,7 +134,7 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
         var error = exception.StatusCode == StatusCodes.Status413PayloadTooLarge
             ? new ErrorAnswer(exception.StatusCode, "invalid_request_error", "request_too_large", "The request's body is too large.")
             : new ErrorAnswer(exception.StatusCode, "invalid_request_error", "bad_request", exception.Message);
-        return error.WriteAsync(http, requestId);
+        return RefuseAsync(http, requestId, error);
     }
 
     private ErrorAnswer? Refuse(HttpContext http, out ClientKey? key)
@@ -138,7 +148,7 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
 
         if (HasDotSegment(http.Request.Path.ToUriComponent()))
         {
-            return new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", "unknown_url", "Unknown request URL: a path may not climb.");
+            return new ErrorAnswer(StatusCodes.Status404NotFound, "invalid_request_error", ErrorAnswer.UnknownUrl, "Unknown request URL: a path may not climb.");
         }
 
         if (HttpMethods.IsTrace(http.Request.Method) || HttpMethods.IsConnect(http.Request.Method))
@@ -182,13 +192,13 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
         using var body = new PooledBytes();
         if (await ReadBodyAsync(http.Request, pool.Options, startedAt, body) is { } refusal)
         {
-            await refusal.WriteAsync(http, requestId);
+            await RefuseAsync(http, requestId, refusal);
             return;
         }
 
         if (!RequestReader.TryRead(body.Span, path, ContentTypeOf(http.Request, body.Span), out var facts, out var error))
         {
-            await ErrorAnswer.Invalid(error!).WriteAsync(http, requestId);
+            await RefuseAsync(http, requestId, ErrorAnswer.Invalid(error!));
             return;
         }
 
@@ -209,7 +219,7 @@ internal sealed partial class ProxyEndpoint(PoolSource pools, AttemptLoop loop, 
         };
         if (key is not null && gate.Enter(exchange, key) is { } notPermitted)
         {
-            await notPermitted.WriteAsync(http, requestId);
+            await RefuseAsync(http, requestId, notPermitted);
             return;
         }
 

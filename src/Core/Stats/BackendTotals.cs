@@ -75,6 +75,15 @@ internal sealed class BackendTotals
             LastCheckAtUnixMs = lastCheckAtUnixMs,
         };
 
+    /// <summary>What was counted of several backends together. Not of their errors and probes.</summary>
+    public static BackendTotals Sum(IReadOnlyCollection<BackendTotals> all) => From(
+        [.. Enumerable.Range(0, Kinds).Select(kind => all.Sum(one => one.ByKind[kind]))],
+        all.Sum(one => one.InputTokens),
+        all.Sum(one => one.OutputTokens),
+        Histogram.Sum(all.Select(one => one.Duration)),
+        Histogram.Sum(all.Select(one => one.FirstToken)),
+        null, 0, 0);
+
     /// <summary>Counts the end of one attempt.</summary>
     public void Record(AttemptOutcome outcome)
     {

@@ -65,6 +65,24 @@ internal sealed class Histogram
         return UpperBoundMs(Buckets - 2);
     }
 
+    /// <summary>All values of several: where percentiles cannot be averaged, counts can be added up.</summary>
+    public static Histogram Sum(IEnumerable<Histogram> histograms)
+    {
+        var sum = new Histogram();
+        foreach (var one in histograms)
+        {
+            for (var bucket = 0; bucket < Buckets; bucket++)
+            {
+                sum._counts[bucket] += one._counts[bucket];
+            }
+
+            sum.Count += one.Count;
+            sum.SumMicroseconds += one.SumMicroseconds;
+        }
+
+        return sum;
+    }
+
     /// <summary>What a store kept of another process's histogram.</summary>
     public static Histogram From(long[] counts, long sumMicroseconds) => new() { _counts = counts, Count = counts.Sum(), SumMicroseconds = sumMicroseconds };
 

@@ -9,7 +9,7 @@ namespace Roadbalancer.Stats;
 
 /// <summary>
 /// Who may read what has been counted, at <c>/stats</c> and <c>/metrics</c> alike: those who hold a client key or an admin key; without client keys,
-/// callers on this machine that come without anything in between.
+/// callers on this machine that come without anything in between, by one of its own names and from no other site's page.
 /// </summary>
 internal sealed class ReadingRight(KeyGate gate)
 {
@@ -33,9 +33,13 @@ internal sealed class ReadingRight(KeyGate gate)
                 : gate.Expired(key);
         }
 
-        return LocalCaller.Is(http) && !pool.Options.BehindFunctionsHost
-            ? null
-            : new(StatusCodes.Status403Forbidden, "invalid_request_error", "no_keys_configured",
+        if (!LocalCaller.Is(http) || pool.Options.BehindFunctionsHost)
+        {
+            return new(StatusCodes.Status403Forbidden, "invalid_request_error", "no_keys_configured",
                 "Statistics are told on this machine only until ROADBALANCER_API_KEYS or ROADBALANCER_ADMIN_KEYS is set.");
+        }
+
+        return LocalCaller.IsOwn(http.Request) ? null : new(StatusCodes.Status403Forbidden, "invalid_request_error", "cross_origin",
+            "Without keys statistics are told at localhost and to its own pages only: set ROADBALANCER_API_KEYS or ROADBALANCER_ADMIN_KEYS to use another name or page.");
     }
 }

@@ -19,7 +19,7 @@ internal static class StatsReport
         {
             Strategy = pool.Strategy.Name,
             TotalEndpoints = backends.Length,
-            HealthyEndpoints = obstacles.Count(IsHealthy),
+            HealthyEndpoints = obstacles.Where((obstacle, index) => IsHealthy(obstacle, backends[index].Vitals)).Count(),
             TotalRequests = backends.Sum(backend => backend.Totals.Requests),
             TotalSuccess = successes,
             TotalFailures = failures,
@@ -35,7 +35,7 @@ internal static class StatsReport
         {
             Name = backend.Name,
             Url = backend.BaseUrl.GetLeftPart(UriPartial.Path),
-            Healthy = IsHealthy(obstacle),
+            Healthy = IsHealthy(obstacle, vitals),
             Status = StatusOf(obstacle, vitals),
             Weight = backend.Weight,
             Priority = backend.Priority,
@@ -82,8 +82,8 @@ internal static class StatsReport
         ? Obstacle.Disabled
         : Eligibility.Passing(new AcquireRequest { Pool = pool }, pool.Backends[index], vitals, nowMs);
 
-    /// <summary>Whether a backend so placed counts as healthy: busy, resting or drained is no illness.</summary>
-    public static bool IsHealthy(Obstacle obstacle) => obstacle is Obstacle.None or Obstacle.SlowStart or Obstacle.Full or Obstacle.Parked or Obstacle.Drained;
+    /// <summary>Whether a backend so placed counts as healthy: busy, resting or drained is no illness; that its cooldown is over and nothing has tried it yet is no health.</summary>
+    public static bool IsHealthy(Obstacle obstacle, Vitals vitals) => vitals.Circuit == CircuitState.Closed && obstacle is Obstacle.None or Obstacle.SlowStart or Obstacle.Full or Obstacle.Parked or Obstacle.Drained;
 
     public static string StatusOf(Obstacle obstacle, Vitals vitals) => obstacle switch
     {

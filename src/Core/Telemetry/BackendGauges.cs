@@ -34,8 +34,8 @@ internal sealed class BackendGauges
         Add("roadbalancer.backend.in_flight", "{request}", "Requests that hold a place at the backend.", (_, vitals, _) => vitals.InFlight);
         Add("roadbalancer.backend.limit", "{request}", "Requests that the backend takes at once: max_connections.", (backend, _, _) => backend.MaxConnections);
         Add("roadbalancer.backend.weight", "{share}", "The backend's weight; 0 is drained.", (backend, _, _) => backend.Weight);
-        all.Gauge("roadbalancer.backend.healthy", "{backend}", "1 for a backend that is well, be it busy, parked or drained; 0 for one that is out, disabled or misconfigured.",
-            () => Each((stand, index, backend) => [new Reading(StatsReport.IsHealthy(stand.Obstacles[index]) ? 1 : 0, backend.Name)]), "backend");
+        all.Gauge("roadbalancer.backend.healthy", "{backend}", "1 for a backend that is well, be it busy, parked or drained; 0 for one that is out or on trial, disabled or misconfigured.",
+            () => Each((stand, index, backend) => [new Reading(StatsReport.IsHealthy(stand.Obstacles[index], stand.Snapshots[index].Vitals) ? 1 : 0, backend.Name)]), "backend");
         all.Gauge("roadbalancer.backend.circuit", "{backend}", "1 for the state that the backend's circuit is in, 0 for the others.",
             () => Each((stand, index, backend) => CircuitNames.Select((name, state) =>
                 new Reading((int)stand.Snapshots[index].Vitals.Circuit == state ? 1 : 0, backend.Name, name))), "backend", "state");

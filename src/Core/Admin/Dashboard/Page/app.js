@@ -7,9 +7,10 @@ import { byId, el, setAttribute, setText } from "./dom.js";
 import { makeErrors, showErrors } from "./errors.js";
 import { makeEvents, showEvents } from "./eventlist.js";
 import { ago, words } from "./format.js";
+import { makeKeys, readKeys } from "./keys.js";
 import { openManage } from "./manage.js";
 import { openAdd, openKey, openStrategy } from "./settings.js";
-import { store, takeConfiguration, takeEvent, takeStatus } from "./store.js";
+import { now, store, takeConfiguration, takeEvent, takeStatus } from "./store.js";
 import { follow } from "./stream.js";
 import { makeTable, showTable } from "./table.js";
 import { showTiles } from "./tiles.js";
@@ -17,6 +18,9 @@ import { makeCharts, showCharts } from "./traffic.js";
 import { showVerdict } from "./verdict.js";
 
 const STALE_MS = 5_000;
+
+/** After this long a change that is not kept is one that nothing here keeps. */
+const KEEPING_MS = 90_000;
 
 let stream = null;
 let drawing = false;
@@ -28,6 +32,7 @@ function start() {
 }
 
 async function readConfiguration() {
+  readKeys();
   try {
     const [overview, backends, strategy] = await Promise.all([call("GET", "status"), call("GET", "backends"), call("GET", "strategy")]);
     takeConfiguration(overview.data, backends.data, strategy.data);
@@ -121,10 +126,14 @@ function showSetting() {
   }
 
   if (!parent.firstChild) {
-    parent.append(el("p", {}, el("span.label", {}, "Strategy "), el("strong", { id: "strategy" })), el("button", { type: "button", id: "strategy-button", onclick: openStrategy }, "Change settings"));
+    parent.append(el("p", {}, el("span.label", {}, "Strategy "), el("strong", { id: "strategy" })), el("button", { type: "button", id: "strategy-button", onclick: openStrategy }, "Change settings"), el("p.durable", { id: "durable", role: "status" }));
   }
 
   setText(byId("strategy"), words(store.status.strategy));
+
+  // A version is the time of the newest change.
+  const isNew = now() - store.status.version < KEEPING_MS;
+  setText(byId("durable"), store.status.durable === true ? "" : isNew ? "The last change is in force, but not kept for a restart yet." : "Changes hold until the balancer ends: nothing has kept them.");
 }
 
 /** Before the first request: the line to send one. */
@@ -163,6 +172,7 @@ function showEmpty() {
 makeCharts();
 makeTable({ onManage: openManage, onAdd: openAdd });
 makeCircuits();
+makeKeys();
 makeErrors();
 makeEvents();
 afterChange(readConfiguration);

@@ -20,7 +20,7 @@ const BLAMELESS = new Set(["not_permitted", "caller_fault", "context_too_long", 
 export function makeErrors() {
   byId("errors").append(
     el("div.card-head", {}, el("h2", { id: "errors-title" }, "Errors by class"), el("p.note", {}, "attempts")),
-    el("table.errors", {},
+    el("table.errors", { "aria-labelledby": "errors-title" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Class"), el("th.right", { scope: "col" }, "Last minute"), el("th.right", { scope: "col" }, "In all"))),
       el("tbody")),
     el("p.quiet-note", { id: "no-errors" }, "No error so far."));
