@@ -80,7 +80,7 @@ internal sealed class WireBody(WireConnection connection, WireHead head, Cancell
         try
         {
             var count = await connection.ReceiveAsync(buffer);
-            if (count == 0 && _framing == BodyFraming.Length)
+            if (count == 0 && (_framing == BodyFraming.Length || cancelled.IsCancellationRequested))
             {
                 throw Ended();
             }
@@ -135,7 +135,10 @@ internal sealed class WireBody(WireConnection connection, WireHead head, Cancell
         _isOver = _framing == BodyFraming.Length ? _left == 0 : count == 0;
     }
 
-    private static HttpIOException Ended() => new(HttpRequestError.ResponseEnded, "The backend's answer broke off.");
+    /// <summary>Also of a body that tells its end by the connection's: a cancellation closes it, too.</summary>
+    private Exception Ended() => cancelled.IsCancellationRequested
+        ? new OperationCanceledException(cancelled)
+        : new HttpIOException(HttpRequestError.ResponseEnded, "The backend's answer broke off.");
 
     private Exception Broken(Exception exception) => cancelled.IsCancellationRequested
         ? new OperationCanceledException(cancelled)

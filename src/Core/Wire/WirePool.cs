@@ -45,7 +45,8 @@ internal sealed class WirePool : IDisposable
         var cancellation = cancellationToken.UnsafeRegister(static connection => ((WireConnection)connection!).Abort(), connection);
         try
         {
-            return new WireResponse(this, connection, await connection.AskAsync(request.First, request.Rest, request.IsHead), cancellation);
+            var head = await connection.AskAsync(request.First, request.Rest, request.IsHead);
+            return new WireResponse(this, connection, head, cancellation, cancellationToken);
         }
         catch (Exception exception)
         {
@@ -128,10 +129,11 @@ internal sealed class WirePool : IDisposable
     {
         using var timer = new CancellationTokenSource(timeout, _time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        Socket? socket = null;
         SslStream? tls = null;
         try
         {
+            socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             await socket.ConnectAsync(new DnsEndPoint(origin.Host, origin.Port), limit.Token);
             if (origin.IsSecure)
             {
@@ -144,7 +146,7 @@ internal sealed class WirePool : IDisposable
         }
         catch (Exception exception)
         {
-            socket.Dispose();
+            socket?.Dispose();
             if (tls is not null)
             {
                 await tls.DisposeAsync();
@@ -154,14 +156,15 @@ internal sealed class WirePool : IDisposable
         }
     }
 
-    private static Exception Explain(Exception exception) => exception switch
+    private static HttpRequestException Explain(Exception exception) => exception switch
     {
         OperationCanceledException => new HttpRequestException(HttpRequestError.ConnectionError, "No connection in time.", exception),
         SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData or SocketError.NoRecovery } =>
             new HttpRequestException(HttpRequestError.NameResolutionError, "The backend's name is unknown.", exception),
-        SocketException => new HttpRequestException(HttpRequestError.ConnectionError, "The backend cannot be reached.", exception),
         AuthenticationException or IOException => new HttpRequestException(HttpRequestError.SecureConnectionError, "No TLS with the backend.", exception),
-        _ => exception,
+
+        // Nearly always a SocketException; too many open files is one, too.
+        _ => new HttpRequestException(HttpRequestError.ConnectionError, "The backend cannot be reached.", exception),
     };
 
     /// <summary>Closes what has been idle too long, and what backends have closed.</summary>
@@ -169,22 +172,21 @@ internal sealed class WirePool : IDisposable
     {
         foreach (var idle in _idle.Values)
         {
+            ILookup<bool, WireConnection> byStale;
             lock (idle)
             {
-                if (idle.Count == 0)
-                {
-                    continue;
-                }
-
                 var now = _time.GetTimestamp();
-                var kept = idle.Where(connection => !IsStale(connection, now)).Reverse().ToArray();
-                foreach (var stale in idle.Except(kept))
-                {
-                    stale.Dispose();
-                }
-
+                byStale = idle.Reverse().ToLookup(connection => IsStale(connection, now));
                 idle.Clear();
-                Array.ForEach(kept, idle.Push);
+                foreach (var kept in byStale[false])
+                {
+                    idle.Push(kept);
+                }
+            }
+
+            foreach (var stale in byStale[true])
+            {
+                stale.Dispose();
             }
         }
     }
