@@ -4,8 +4,6 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
-using Roadbalancer.Tests.Support;
 
 namespace Roadbalancer.Tests.Wire;
 
@@ -13,14 +11,14 @@ namespace Roadbalancer.Tests.Wire;
 internal sealed class BareServer : IAsyncDisposable
 {
     private readonly Socket _listener;
-    private readonly Func<Stream, Socket, Task> _serve;
+    private readonly Func<BarePeer, Task> _serve;
     private readonly SslStreamCertificateContext? _certificate;
     private readonly ConcurrentBag<Socket> _sockets = [];
     private readonly ConcurrentBag<Task> _serving = [];
     private readonly Task _accepting;
     private int _accepted;
 
-    private BareServer(Func<Stream, Socket, Task> serve, SslStreamCertificateContext? certificate, IPAddress address)
+    private BareServer(Func<BarePeer, Task> serve, SslStreamCertificateContext? certificate, IPAddress address)
     {
         _serve = serve;
         _certificate = certificate;
@@ -43,59 +41,20 @@ internal sealed class BareServer : IAsyncDisposable
 
     /// <param name="serve">Runs for each connection, which ends with it.</param>
     /// <param name="certificate">For TLS; <see cref="Url"/> then says <c>localhost</c>.</param>
+    /// <param name="chain">Sent with the certificate.</param>
     /// <param name="address">Default 127.0.0.1.</param>
-    public static BareServer Start(Func<Stream, Socket, Task> serve, X509Certificate2? certificate = null, IPAddress? address = null) =>
-        new(serve, certificate is null ? null : SslStreamCertificateContext.Create(certificate, null, offline: true), address ?? IPAddress.Loopback);
+    public static BareServer Start(
+        Func<BarePeer, Task> serve, X509Certificate2? certificate = null, X509Certificate2Collection? chain = null, IPAddress? address = null) =>
+        new(serve, certificate is null ? null : SslStreamCertificateContext.Create(certificate, chain, offline: true), address ?? IPAddress.Loopback);
 
     /// <summary>Answers every request of a connection with these bytes.</summary>
-    public static Func<Stream, Socket, Task> Always(string answer) => async (stream, _) =>
+    public static Func<BarePeer, Task> Always(string answer) => async peer =>
     {
-        while (await ReadRequestAsync(stream) is not null)
+        while (await peer.ReadRequestAsync() is not null)
         {
-            await stream.WriteAsync(Encoding.Latin1.GetBytes(answer));
+            await peer.WriteAsync(answer);
         }
     };
-
-    /// <summary>A request's head, its body read and dropped; null when the connection ended instead.</summary>
-    public static async Task<string?> ReadRequestAsync(Stream stream)
-    {
-        var head = new StringBuilder();
-        var one = new byte[1];
-        while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal))
-        {
-            if (await stream.ReadAsync(one) == 0)
-            {
-                return null;
-            }
-
-            head.Append((char)one[0]);
-        }
-
-        var lines = head.ToString().Split("\r\n");
-        var length = Array.Find(lines, line => line.StartsWith("Content-Length: ", StringComparison.Ordinal)) is { } line ? int.Parse(line.AsSpan(16), CultureInfo.InvariantCulture) : 0;
-        await stream.ReadExactlyAsync(new byte[length]);
-        return head.ToString();
-    }
-
-    /// <summary>Reads until the client's end; a reset is one, too.</summary>
-    public static async Task ReadToEndAsync(Stream stream)
-    {
-        try
-        {
-            await stream.CopyToAsync(Stream.Null);
-        }
-        catch (IOException)
-        {
-            // Reset.
-        }
-    }
-
-    /// <summary>Ends the sending side and waits until the client's system knows: the state of the connection is then FIN_WAIT2 (RFC 9293 §3.3.2).</summary>
-    public static async Task EndAsync(Socket socket)
-    {
-        socket.Shutdown(SocketShutdown.Send);
-        await Await.Until(() => StateOf(socket) == 5, "the client has the connection's end");
-    }
 
     public async ValueTask DisposeAsync()
     {
@@ -107,14 +66,6 @@ internal sealed class BareServer : IAsyncDisposable
         }
 
         await Task.WhenAll(_serving);
-    }
-
-    private static byte StateOf(Socket socket)
-    {
-        // struct tcp_info of tcp(7) begins with the state.
-        Span<byte> info = stackalloc byte[8];
-        socket.GetRawSocketOption(optionLevel: 6, optionName: 11, info);
-        return info[0];
     }
 
     private async Task AcceptAsync()
@@ -147,7 +98,7 @@ internal sealed class BareServer : IAsyncDisposable
                 return;
             }
 
-            await _serve(tls ?? plain, socket);
+            await _serve(new BarePeer(tls ?? plain, socket));
         }
         catch (Exception exception) when (exception is IOException or SocketException or ObjectDisposedException)
         {

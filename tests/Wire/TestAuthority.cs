@@ -22,6 +22,9 @@ internal sealed class TestAuthority : IDisposable
     /// <summary>For <c>SSL_CERT_FILE</c>.</summary>
     public string Pem => _root.ExportCertificatePem();
 
+    /// <summary>What a server sends with its own certificate, for an authority below another.</summary>
+    public X509Certificate2Collection Chain => [_root];
+
     /// <summary>An authority below this one.</summary>
     public TestAuthority Intermediate()
     {

@@ -20,30 +20,30 @@ public sealed class WireAnswerTests
     {
         var body = new byte[20_000_000];
         new Random(7).NextBytes(body);
-        await using var server = BareServer.Start(async (stream, _) =>
+        await using var server = BareServer.Start(async peer =>
         {
-            await BareServer.ReadRequestAsync(stream);
+            await peer.ReadRequestAsync();
             switch (framing)
             {
                 case "length":
-                    await stream.WriteAsync(Encoding.Latin1.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {body.Length}\r\n\r\n"));
-                    await stream.WriteAsync(body);
+                    await peer.WriteAsync($"HTTP/1.1 200 OK\r\nContent-Length: {body.Length}\r\n\r\n");
+                    await peer.WriteAsync(body);
                     break;
                 case "close":
-                    await stream.WriteAsync("HTTP/1.1 200 OK\r\n\r\n"u8.ToArray());
-                    await stream.WriteAsync(body);
+                    await peer.WriteAsync("HTTP/1.1 200 OK\r\n\r\n");
+                    await peer.WriteAsync(body);
                     break;
                 default:
-                    await stream.WriteAsync(Encoding.Latin1.GetBytes(Chunks));
+                    await peer.WriteAsync(Chunks);
                     foreach (var chunk in body.Chunk(framing == "chunks" ? 70_001 : body.Length))
                     {
                         // The size in a packet of its own, so that the data is read past the buffer.
-                        await stream.WriteAsync(Encoding.Latin1.GetBytes(chunk.Length.ToString("X", CultureInfo.InvariantCulture) + "\r\n"));
-                        await stream.WriteAsync(chunk);
-                        await stream.WriteAsync("\r\n"u8.ToArray());
+                        await peer.WriteAsync(chunk.Length.ToString("X", CultureInfo.InvariantCulture) + "\r\n");
+                        await peer.WriteAsync(chunk);
+                        await peer.WriteAsync("\r\n");
                     }
 
-                    await stream.WriteAsync("0\r\n\r\n"u8.ToArray());
+                    await peer.WriteAsync("0\r\n\r\n");
                     break;
             }
         });
@@ -170,14 +170,14 @@ public sealed class WireAnswerTests
     [InlineData("A: b\r\n c\r\n")]
     public async Task Head_Endless_GivenUp(string piece)
     {
-        await using var server = BareServer.Start(async (stream, _) =>
+        await using var server = BareServer.Start(async peer =>
         {
-            await BareServer.ReadRequestAsync(stream);
-            await stream.WriteAsync("HTTP/1.1 200 OK\r\n"u8.ToArray());
+            await peer.ReadRequestAsync();
+            await peer.WriteAsync("HTTP/1.1 200 OK\r\n");
             var more = Encoding.Latin1.GetBytes(string.Concat(Enumerable.Repeat(piece, 100)));
             while (true)
             {
-                await stream.WriteAsync(more);
+                await peer.WriteAsync(more);
             }
         });
         using var client = new WireClient();
@@ -193,14 +193,14 @@ public sealed class WireAnswerTests
     [InlineData(false)]
     public async Task Head_BeforeTheBodyIsSent_IsTheAnswer(bool isWhole)
     {
-        await using var server = BareServer.Start(async (stream, socket) =>
+        await using var server = BareServer.Start(async peer =>
         {
-            await stream.ReadExactlyAsync(new byte[100]);
-            await stream.WriteAsync("HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\n\r\ntoo large"u8.ToArray());
+            await peer.ReadAsync(100);
+            await peer.WriteAsync("HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\n\r\ntoo large");
             if (isWhole)
             {
-                socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
-                await stream.CopyToAsync(Stream.Null);
+                await peer.EndAsync();
+                await peer.ReadToEndAsync();
             }
         });
         using var client = new WireClient();
@@ -218,10 +218,10 @@ public sealed class WireAnswerTests
     public async Task Client_BodyRefusedBeforeItIsSent_SeesWhy()
     {
         const string Refusal = """{"error":{"message":"too large","type":"invalid_request_error","param":null,"code":null}}""";
-        await using var server = BareServer.Start(async (stream, _) =>
+        await using var server = BareServer.Start(async peer =>
         {
-            await stream.ReadExactlyAsync(new byte[100]);
-            await stream.WriteAsync(Encoding.Latin1.GetBytes($"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\nContent-Length: {Refusal.Length}\r\n\r\n{Refusal}"));
+            await peer.ReadAsync(100);
+            await peer.WriteAsync($"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\nContent-Length: {Refusal.Length}\r\n\r\n{Refusal}");
         });
         await using var upstream = ScriptedUpstream.Start(Scripts.Chat("unused"));
         await using var host = await BalancerHost.StartAsync([upstream], shape: (_, backend) => backend with { BaseUrl = server.Url });
@@ -234,9 +234,9 @@ public sealed class WireAnswerTests
     }
 
     /// <summary>A server that gives this answer to one request and closes.</summary>
-    private static BareServer Once(string answer) => BareServer.Start(async (stream, _) =>
+    private static BareServer Once(string answer) => BareServer.Start(async peer =>
     {
-        await BareServer.ReadRequestAsync(stream);
-        await stream.WriteAsync(Encoding.Latin1.GetBytes(answer));
+        await peer.ReadRequestAsync();
+        await peer.WriteAsync(answer);
     });
 }

@@ -15,11 +15,11 @@ internal sealed class WireClient(TimeProvider? time = null) : IDisposable
     private static CancellationToken OfTheTest => TestContext.Current.CancellationToken;
 
     /// <summary>Sends a POST of <paramref name="body"/>, or a request without one by another method.</summary>
-    public Task<WireResponse> SendAsync(Uri url, byte[]? body = null, string method = "POST", CancellationToken cancellationToken = default)
+    public Task<WireResponse> SendAsync(Uri url, byte[]? body = null, string method = "POST", CancellationTokenSource? cancellation = null)
     {
         var request = new WireRequest(method, url.PathAndQuery, url.Authority);
         request.End(new ReadOnlySequence<byte>(body ?? []), hasBody: method == "POST");
-        return _pool.SendAsync(request, new WireOrigin(url), ConnectTimeout, cancellationToken == default ? OfTheTest : cancellationToken).AsTask();
+        return _pool.SendAsync(request, new WireOrigin(url), ConnectTimeout, cancellation?.Token ?? OfTheTest).AsTask();
     }
 
     /// <summary>A whole exchange: status and body.</summary>

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Net;
 using Roadbalancer.Tests.Support;
 using Roadbalancer.Wire;
 
@@ -44,11 +46,11 @@ public sealed class WireConnectTests
     {
         var greeted = new TaskCompletionSource();
         var left = new TaskCompletionSource();
-        await using var server = BareServer.Start(async (stream, _) =>
+        await using var server = BareServer.Start(async peer =>
         {
-            await stream.ReadExactlyAsync(new byte[100]);
+            await peer.ReadAsync(100);
             greeted.SetResult();
-            await BareServer.ReadToEndAsync(stream);
+            await peer.ReadToEndAsync();
             left.SetResult();
         });
         var time = new ManualTime();
@@ -66,10 +68,10 @@ public sealed class WireConnectTests
     [InlineData("")]
     public async Task SendAsync_NoTlsThere_SecureConnectionError(string answer)
     {
-        await using var server = BareServer.Start(async (stream, _) =>
+        await using var server = BareServer.Start(async peer =>
         {
-            await stream.ReadExactlyAsync(new byte[10]);
-            await stream.WriteAsync(System.Text.Encoding.Latin1.GetBytes(answer));
+            await peer.ReadAsync(10);
+            await peer.WriteAsync(System.Text.Encoding.Latin1.GetBytes(answer));
         });
 
         Assert.Equal(HttpRequestError.SecureConnectionError, await FailsAsync(new Uri($"https://localhost:{server.Url.Port}/")));
@@ -83,6 +85,39 @@ public sealed class WireConnectTests
         await using var server = BareServer.Start(BareServer.Always("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), certificate);
 
         Assert.Equal(HttpRequestError.SecureConnectionError, await FailsAsync(server.Url));
+    }
+
+    /// <summary>A process that may open no more files cannot open a socket, either: that is no connection, and no fault in the program.</summary>
+    [Fact]
+    public async Task Chat_NoFileLeftToOpen_ConnectFailsUntilThereIs()
+    {
+        await using var upstream = ScriptedUpstream.Start(Scripts.Respond(200, ScriptedChat.Body("Hello"), ("Connection", "close")));
+        await using var program = await ProgramProcess.Start("", $"health_check: {{enabled: false}}\nretry_count: 0\nendpoints:\n  - {{name: a, url: '{upstream.BaseUrl}'}}\n").ListenAsync();
+
+        // Both ways once while files can be opened: code is read from files when it is first needed.
+        await AsksAsync(HttpStatusCode.OK, "a;answering");
+        await upstream.StopAcceptingAsync();
+        await AsksAsync(HttpStatusCode.ServiceUnavailable, "a;connect_failed");
+        await upstream.RestartAsync();
+
+        await LimitFilesAsync(program.Id, "1");
+        await AsksAsync(HttpStatusCode.ServiceUnavailable, "a;connect_failed");
+        await LimitFilesAsync(program.Id, "1024");
+        await AsksAsync(HttpStatusCode.OK, "a;answering");
+
+        Assert.Equal(2, upstream.Requests.Count);
+
+        async Task AsksAsync(HttpStatusCode status, string trail)
+        {
+            using var answer = await program.ChatAsync();
+            Assert.Equal((status, true), (answer.StatusCode, answer.Headers.GetValues("X-Backend-Attempts").Single().StartsWith(trail, StringComparison.Ordinal)));
+        }
+    }
+
+    private static async Task LimitFilesAsync(int process, string most)
+    {
+        await using var limit = ChildProcess.Start("prlimit", ["--pid", process.ToString(CultureInfo.InvariantCulture), $"--nofile={most}:"], "/");
+        Assert.Equal(0, await limit.ExitCodeAsync());
     }
 
     private static async Task<HttpRequestError> FailsAsync(Uri url)

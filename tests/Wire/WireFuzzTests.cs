@@ -27,12 +27,12 @@ public sealed class WireFuzzTests
     {
         const int Count = 150;
         var rendered = Enumerable.Range(0, Count).Select(number => Render(new Random((seed * 1000) + number))).ToArray();
-        await using var server = BareServer.Start(async (stream, _) =>
+        await using var server = BareServer.Start(async peer =>
         {
-            while (await BareServer.ReadRequestAsync(stream) is { } request)
+            while (await peer.ReadRequestAsync() is { } request)
             {
                 var number = int.Parse(request.Split(' ')[1].AsSpan(1), CultureInfo.InvariantCulture);
-                await WriteInPiecesAsync(stream, rendered[number].Wire, new Random((seed * 1000) + number));
+                await WriteInPiecesAsync(peer, rendered[number].Wire, new Random((seed * 1000) + number));
                 if (rendered[number].Ends)
                 {
                     return;
@@ -63,12 +63,12 @@ public sealed class WireFuzzTests
     public async Task SendAsync_NonsenseAtRandom_EndsInAnErrorThatIsExpected(int seed)
     {
         var answers = new ConcurrentDictionary<string, byte[]>();
-        await using var server = BareServer.Start(async (stream, _) =>
+        await using var server = BareServer.Start(async peer =>
         {
             // Each connection gets one piece of nonsense and its end.
-            if (await BareServer.ReadRequestAsync(stream) is { } request)
+            if (await peer.ReadRequestAsync() is { } request)
             {
-                await WriteInPiecesAsync(stream, answers[request.Split(' ')[1]], new Random(seed));
+                await WriteInPiecesAsync(peer, answers[request.Split(' ')[1]], new Random(seed));
             }
         });
         using var client = new WireClient();
@@ -109,7 +109,8 @@ public sealed class WireFuzzTests
             Write($"{name}:{new string(' ', random.Next(3))}{value}{new string('\t', random.Next(2))}{end}");
         }
 
-        var framing = random.Next(3);
+        // Whoever announces what a 204 cannot have loses the connection, which is not the question here.
+        var framing = status == 204 ? 2 : random.Next(3);
         Write((framing switch { 0 => $"Content-Length: {body.Length}", 1 => "Transfer-Encoding: chunked", _ => "Cache-Control: no-cache" }) + end + end);
         var hasBody = method != "HEAD" && status is not (204 or 304);
         if (hasBody)
@@ -154,14 +155,14 @@ public sealed class WireFuzzTests
     }
 
     /// <summary>A packet each, as far as the system has it so.</summary>
-    private static async Task WriteInPiecesAsync(Stream stream, byte[] wire, Random random)
+    private static async Task WriteInPiecesAsync(BarePeer peer, byte[] wire, Random random)
     {
         var largest = random.Next(4) switch { 0 => 3, 1 => 100, _ => 60_000 };
         for (var at = 0; at < wire.Length;)
         {
             // Byte by byte only where heads and chunks begin: a large body would take as many packets.
             var size = Math.Min(wire.Length - at, random.Next(1, at < 400 ? largest + 1 : 60_000));
-            await stream.WriteAsync(wire.AsMemory(at, size));
+            await peer.WriteAsync(wire.AsMemory(at, size));
             at += size;
         }
     }

@@ -169,7 +169,6 @@ public sealed class WireHeadTests
     }
 
     [Theory]
-    [InlineData("HTTP/1.1 204 No Content\r\nContent-Length: 5")]
     [InlineData("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked")]
     [InlineData("HTTP/1.1 103 Early Hints\r\nContent-Length: 5")]
     [InlineData("HTTP/1.1 200 OK\r\nContent-Length: 0")]
@@ -180,6 +179,27 @@ public sealed class WireHeadTests
 
         Assert.Equal((BodyFraming.None, true), (read.Framing, read.KeepsConnection));
     }
+
+    [Theory]
+    [InlineData("Content-Length: 5", false)]
+    [InlineData("Transfer-Encoding: chunked", false)]
+    [InlineData("Content-Length: 0", true)]
+    public void TryRead_NoContentThatAnnouncesSome_ConnectionEnds(string line, bool keeps)
+    {
+        var head = Read($"HTTP/1.1 204 No Content\r\n{line}\r\n\r\n");
+
+        Assert.Equal((BodyFraming.None, keeps), (head.Framing, head.KeepsConnection));
+    }
+
+    [Theory]
+    [InlineData("Keep-Alive: timeout=5", 5)]
+    [InlineData("keep-alive: max=100, Timeout=15 ", 15)]
+    [InlineData("Keep-Alive: timeout=0", 0)]
+    [InlineData("Keep-Alive: timeout=-1", null)]
+    [InlineData("Keep-Alive: timeout=99999999999", null)]
+    [InlineData("Keep-Alive: timeout", null)]
+    [InlineData("X: timeout=5", null)]
+    public void IdleLimit_AsTheBackendSays(string line, int? seconds) => Assert.Equal(seconds, Read($"HTTP/1.1 200 OK\r\n{line}\r\n\r\n").IdleLimit);
 
     [Theory]
     [InlineData("Content-Length: 5")]

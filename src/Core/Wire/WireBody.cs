@@ -28,7 +28,10 @@ internal sealed class WireBody(WireConnection connection, WireHead head, Cancell
         set => throw new NotSupportedException();
     }
 
+    /// <param name="buffer">Where to.</param>
+    /// <param name="cancellationToken">Not looked at: the request's own ends reads, and closes the connection.</param>
     /// <exception cref="IOException">The connection broke, or the body did not come as announced.</exception>
+    /// <exception cref="OperationCanceledException">The request was cancelled.</exception>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (_isOver || buffer.IsEmpty)

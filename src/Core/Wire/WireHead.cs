@@ -52,6 +52,25 @@ internal sealed class WireHead
     /// <summary>The connection can serve again once the body has been read.</summary>
     public bool KeepsConnection { get; private set; }
 
+    /// <summary>How long the backend keeps the connection without use, as far as it says so in <c>Keep-Alive</c>; in seconds.</summary>
+    public int? IdleLimit
+    {
+        get
+        {
+            foreach (var range in Headers.TryGet("Keep-Alive", out var text) ? text.AsSpan().Split(',') : default)
+            {
+                var parameter = text.AsSpan(range).Trim(" \t");
+                if (parameter.StartsWith("timeout=", StringComparison.OrdinalIgnoreCase)
+                    && int.TryParse(parameter["timeout=".Length..], System.Globalization.NumberStyles.None, null, out var seconds))
+                {
+                    return seconds;
+                }
+            }
+
+            return null;
+        }
+    }
+
     /// <summary>Not the answer yet (RFC 9110 §15.2).</summary>
     public bool IsInterim => Status < 200;
 
@@ -154,7 +173,9 @@ internal sealed class WireHead
         KeepsConnection = !Headers.Lists("Connection", "close") && (!_isOld || (!hasCoding && Headers.Lists("Connection", "keep-alive")));
         if (answersHead || Status is < 200 or 204 or 304)
         {
+            // A 204 that announces a body may well send it: it would be read as the next answer.
             Framing = BodyFraming.None;
+            KeepsConnection &= answersHead || Status != 204 || (!hasCoding && length is null or 0);
         }
         else if (hasCoding)
         {

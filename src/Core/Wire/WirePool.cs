@@ -4,6 +4,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 
 namespace Roadbalancer.Wire;
 
@@ -116,7 +117,7 @@ internal sealed class WirePool : IDisposable
                 }
             }
 
-            if (connection.BeginReading())
+            if (!IsPastItsWord(connection) && connection.BeginReading())
             {
                 return connection;
             }
@@ -138,8 +139,7 @@ internal sealed class WirePool : IDisposable
             if (origin.IsSecure)
             {
                 tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
-                await tls.AuthenticateAsClientAsync(
-                    new SslClientAuthenticationOptions { TargetHost = origin.Host, ApplicationProtocols = [SslApplicationProtocol.Http11] }, limit.Token);
+                await tls.AuthenticateAsClientAsync(TlsFor(origin), limit.Token);
             }
 
             return new WireConnection(socket, tls, origin, _time.GetTimestamp());
@@ -155,6 +155,17 @@ internal sealed class WirePool : IDisposable
             throw cancellationToken.IsCancellationRequested ? new OperationCanceledException(cancellationToken) : Explain(exception);
         }
     }
+
+    /// <summary>
+    /// A certificate that the backend should have sent is not fetched from where it says: that request would be the backend's choice, and would be
+    /// waited for on a thread that serves others (docs/adr/0007-fast-path.md).
+    /// </summary>
+    private static SslClientAuthenticationOptions TlsFor(WireOrigin origin) => new()
+    {
+        TargetHost = origin.Host,
+        ApplicationProtocols = [SslApplicationProtocol.Http11],
+        CertificateChainPolicy = new X509ChainPolicy { RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true },
+    };
 
     private static HttpRequestException Explain(Exception exception) => exception switch
     {
@@ -191,6 +202,11 @@ internal sealed class WirePool : IDisposable
         }
     }
 
+    /// <summary>The backend said how long it would keep it, and may be closing it at this moment.</summary>
+    private bool IsPastItsWord(WireConnection connection) =>
+        connection.IdleLimit is { } seconds && _time.GetElapsedTime(connection.IdleSince) >= TimeSpan.FromSeconds(seconds);
+
     private bool IsStale(WireConnection connection, long now) =>
-        _time.GetElapsedTime(connection.IdleSince, now) > LongestIdle || _time.GetElapsedTime(connection.OpenedAt, now) > LongestLife || connection.LooksClosed();
+        _time.GetElapsedTime(connection.IdleSince, now) > LongestIdle || _time.GetElapsedTime(connection.OpenedAt, now) > LongestLife || IsPastItsWord(connection)
+        || connection.LooksClosed();
 }

@@ -24,6 +24,7 @@ internal sealed class WireResponse(
         var isQuiet = cancellation.Unregister() || !cancelled.CanBeCanceled;
         if (isQuiet && Body.IsOver && connection.KeepsUp)
         {
+            connection.IdleLimit = Head.IdleLimit;
             pool.Return(connection);
         }
         else
