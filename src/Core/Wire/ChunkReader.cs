@@ -14,6 +14,7 @@ internal struct ChunkReader
     {
         FirstDigit,
         Digits,
+        Padding,
         Extension,
         SizeEnd,
         Data,
@@ -34,6 +35,7 @@ internal struct ChunkReader
     /// <summary>Notes that <paramref name="count"/> bytes of <see cref="DataLeft"/> were read elsewhere.</summary>
     public void Skip(int count)
     {
+        _overhead = 0;
         _left -= count;
         if (_left == 0)
         {
@@ -60,7 +62,6 @@ internal struct ChunkReader
                 used += count;
                 written += count;
                 Skip(count);
-                _overhead = 0;
             }
             else
             {
@@ -81,9 +82,10 @@ internal struct ChunkReader
         _state = (_state, letter) switch
         {
             (State.FirstDigit, _) => Digit(letter, isFirst: true),
-            (State.Digits or State.Extension, (byte)'\r') => State.SizeEnd,
-            (State.Digits or State.Extension or State.SizeEnd, (byte)'\n') => _left == 0 ? State.TrailerStart : State.Data,
-            (State.Digits, (byte)';' or (byte)' ' or (byte)'\t') => State.Extension,
+            (State.Digits or State.Padding or State.Extension, (byte)'\r') => State.SizeEnd,
+            (State.Digits or State.Padding or State.Extension or State.SizeEnd, (byte)'\n') => _left == 0 ? State.TrailerStart : State.Data,
+            (State.Digits or State.Padding, (byte)' ' or (byte)'\t') => State.Padding,
+            (State.Digits or State.Padding, (byte)';') => State.Extension,
             (State.Digits, _) => Digit(letter, isFirst: false),
             (State.Extension, _) => State.Extension,
             (State.DataEnd, (byte)'\r') => State.DataEndLf,

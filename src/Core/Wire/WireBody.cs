@@ -38,7 +38,7 @@ internal sealed class WireBody(WireConnection connection, WireHead head, Cancell
             if (!_isOver && connection.Received.IsEmpty)
             {
                 // The connection's end shows again when it is read for good.
-                await connection.FillAsync();
+                connection.Took(await connection.FillAsync());
             }
         }
         catch (Exception exception) when (WireConnection.IsBroken(exception))
@@ -47,7 +47,10 @@ internal sealed class WireBody(WireConnection connection, WireHead head, Cancell
         }
     }
 
+    /// <param name="buffer">Where to.</param>
+    /// <param name="cancellationToken">Not looked at: the request's own ends reads, and closes the connection.</param>
     /// <exception cref="IOException">The connection broke, or the body did not come as announced.</exception>
+    /// <exception cref="OperationCanceledException">The request was cancelled.</exception>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         if (_isOver || buffer.IsEmpty)
@@ -99,7 +102,7 @@ internal sealed class WireBody(WireConnection connection, WireHead head, Cancell
         try
         {
             var count = await connection.ReceiveAsync(buffer);
-            if (count == 0 && _framing == BodyFraming.Length)
+            if (count == 0 && (_framing == BodyFraming.Length || cancelled.IsCancellationRequested))
             {
                 throw Ended();
             }
@@ -136,7 +139,9 @@ internal sealed class WireBody(WireConnection connection, WireHead head, Cancell
                     return count > 0 ? count : throw Ended();
                 }
 
-                if (await connection.FillAsync() == 0)
+                var filled = await connection.FillAsync();
+                connection.Took(filled);
+                if (filled == 0)
                 {
                     throw Ended();
                 }
@@ -154,7 +159,10 @@ internal sealed class WireBody(WireConnection connection, WireHead head, Cancell
         _isOver = _framing == BodyFraming.Length ? _left == 0 : count == 0;
     }
 
-    private static HttpIOException Ended() => new(HttpRequestError.ResponseEnded, "The backend's answer broke off.");
+    /// <summary>Also of a body that tells its end by the connection's: a cancellation closes it, too.</summary>
+    private Exception Ended() => cancelled.IsCancellationRequested
+        ? new OperationCanceledException(cancelled)
+        : new HttpIOException(HttpRequestError.ResponseEnded, "The backend's answer broke off.");
 
     private Exception Broken(Exception exception) => cancelled.IsCancellationRequested
         ? new OperationCanceledException(cancelled)

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
@@ -24,6 +23,9 @@ internal sealed class WireConnection(Socket socket, SslStream? tls, WireOrigin o
 
     /// <summary>When it was last given back, on the same clock.</summary>
     public long IdleSince { get; set; }
+
+    /// <summary><see cref="WireHead.IdleLimit"/> of its last answer.</summary>
+    public int? IdleLimit { get; set; }
 
     /// <summary>What was received and not used yet.</summary>
     public ReadOnlySpan<byte> Received => _buffer.AsSpan(_start, _end - _start);
@@ -78,68 +80,71 @@ internal sealed class WireConnection(Socket socket, SslStream? tls, WireOrigin o
         }
     }
 
-    /// <summary>Sends a request and reads the head of its answer.</summary>
-    /// <param name="first">The request's head, and as much of its body as fits behind it.</param>
-    /// <param name="rest">The rest of its body.</param>
-    /// <param name="isHead">The request's method is HEAD.</param>
+    /// <summary>Sends <paramref name="request"/>, which it disposes, and reads the head of its answer. Where there is none, the connection is closed.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="home">Where the connection goes when the answer has been read.</param>
+    /// <param name="cancellationToken">Holds until the answer is disposed.</param>
     /// <exception cref="HttpRequestException">There was no answer, or none that can be read.</exception>
+    /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<WireHead> AskAsync(ReadOnlyMemory<byte> first, ReadOnlySequence<byte> rest, bool isHead)
+    public async ValueTask<WireResponse> AskAsync(WireRequest request, WirePool home, CancellationToken cancellationToken)
     {
-        var isSent = false;
+        var cancellation = cancellationToken.UnsafeRegister(static connection => ((WireConnection)connection!).Abort(), this);
+        WireHead? head = null;
         try
         {
-            await SendAsync(first);
-            foreach (var piece in rest)
+            var isSent = await TrySendAsync(request);
+            while ((head = TakeHead(request.IsHead)) is null)
             {
-                await SendAsync(piece);
-            }
-
-            isSent = true;
-        }
-        catch (Exception exception) when (IsBroken(exception))
-        {
-            // It may have answered before it had read everything, as with a body that is too large.
-        }
-
-        try
-        {
-            while (true)
-            {
-                if (_end > 0 && WireHead.TryRead(Received, isHead, out var used) is { } head)
-                {
-                    Use(used);
-                    if (!head.IsInterim)
-                    {
-                        KeepsUp = isSent && head.KeepsConnection;
-                        return head;
-                    }
-                }
-                else if (await FillAsync() == 0)
+                var filled = await FillAsync();
+                Took(filled);
+                if (filled == 0)
                 {
                     throw new HttpRequestException(HttpRequestError.ResponseEnded, "The backend closed the connection without an answer.");
                 }
             }
+
+            KeepsUp = isSent && head.KeepsConnection;
+            return new WireResponse(home, this, head, cancellation, cancellationToken);
         }
-        catch (Exception exception) when (IsBroken(exception))
+        catch (Exception exception) when (exception is HttpRequestException || IsBroken(exception))
         {
-            throw new HttpRequestException(HttpRequestError.Unknown, "The connection to the backend broke.", exception);
+            throw cancellationToken.IsCancellationRequested ? new OperationCanceledException(cancellationToken)
+                : exception as HttpRequestException ?? new HttpRequestException(HttpRequestError.Unknown, "The connection to the backend broke.", exception);
+        }
+        finally
+        {
+            request.Dispose();
+            if (head is null)
+            {
+                cancellation.Unregister();
+                Dispose();
+            }
         }
     }
 
     /// <summary>As far as its last answer's head tells, it can serve again.</summary>
     public bool KeepsUp { get; private set; }
 
-    /// <summary>Reads more behind <see cref="Received"/>; zero at the connection's end.</summary>
+    /// <summary>Reads more behind <see cref="Received"/>; zero at the connection's end. <see cref="Took"/> has to be told how much it was.</summary>
     public ValueTask<int> FillAsync()
     {
+        if (_isReadingAhead)
+        {
+            _isReadingAhead = false;
+            return _ahead;
+        }
+
         if (_end == _buffer.Length)
         {
             MakeRoom();
         }
 
-        return FillBufferAsync();
+        return ReceiveAsync(_buffer.AsMemory(_end));
     }
+
+    /// <summary>What <see cref="FillAsync"/> gave belongs to <see cref="Received"/> now: one step less in the way of each chunk than if it noted that itself.</summary>
+    public void Took(int count) => _end += count;
 
     /// <summary>Reads past the buffer, which must be empty; zero at the connection's end.</summary>
     public ValueTask<int> ReceiveAsync(Memory<byte> into) => tls is null ? socket.ReceiveAsync(into, SocketFlags.None) : tls.ReadAsync(into);
@@ -163,22 +168,19 @@ internal sealed class WireConnection(Socket socket, SslStream? tls, WireOrigin o
     public static bool IsBroken(Exception exception) =>
         exception is SocketException or ObjectDisposedException or (IOException and not HttpIOException);
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<int> FillBufferAsync()
+    /// <summary>The answer's head, when it has come; interim ones before it are passed over.</summary>
+    private WireHead? TakeHead(bool answersHead)
     {
-        int read;
-        if (_isReadingAhead)
+        while (_end > 0 && WireHead.TryRead(Received, answersHead, out var used) is { } head)
         {
-            _isReadingAhead = false;
-            read = await _ahead;
-        }
-        else
-        {
-            read = await ReceiveAsync(_buffer.AsMemory(_end));
+            Use(used);
+            if (!head.IsInterim)
+            {
+                return head;
+            }
         }
 
-        _end += read;
-        return read;
+        return null;
     }
 
     private void MakeRoom()
@@ -188,6 +190,25 @@ internal sealed class WireConnection(Socket socket, SslStream? tls, WireOrigin o
         _end -= _start;
         _start = 0;
         _buffer = larger;
+    }
+
+    /// <summary>False: the backend did not take it. It may have answered before it had read everything, as with a body that is too large.</summary>
+    private async ValueTask<bool> TrySendAsync(WireRequest request)
+    {
+        try
+        {
+            await SendAsync(request.First);
+            foreach (var piece in request.Rest)
+            {
+                await SendAsync(piece);
+            }
+
+            return true;
+        }
+        catch (Exception exception) when (IsBroken(exception))
+        {
+            return false;
+        }
     }
 
     private async ValueTask SendAsync(ReadOnlyMemory<byte> bytes)

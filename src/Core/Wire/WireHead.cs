@@ -25,6 +25,9 @@ internal sealed class WireHead
     /// <summary>A larger head is refused, in bytes.</summary>
     public const int Limit = 64 * 1024;
 
+    /// <summary>More lines are refused: looking up and joining fields takes the square of their number.</summary>
+    public const int MostLines = 256;
+
     private static readonly SearchValues<byte> _token =
         SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
 
@@ -49,6 +52,25 @@ internal sealed class WireHead
     /// <summary>The connection can serve again once the body has been read.</summary>
     public bool KeepsConnection { get; private set; }
 
+    /// <summary>How long the backend keeps the connection without use, as far as it says so in <c>Keep-Alive</c>; in seconds.</summary>
+    public int? IdleLimit
+    {
+        get
+        {
+            foreach (var range in Headers.TryGet("Keep-Alive", out var text) ? text.AsSpan().Split(',') : default)
+            {
+                var parameter = text.AsSpan(range).Trim(" \t");
+                if (parameter.StartsWith("timeout=", StringComparison.OrdinalIgnoreCase)
+                    && int.TryParse(parameter["timeout=".Length..], System.Globalization.NumberStyles.None, null, out var seconds))
+                {
+                    return seconds;
+                }
+            }
+
+            return null;
+        }
+    }
+
     /// <summary>Not the answer yet (RFC 9110 §15.2).</summary>
     public bool IsInterim => Status < 200;
 
@@ -68,9 +90,9 @@ internal sealed class WireHead
         var head = new WireHead();
         var rest = received[..used];
         head.ReadStatus(Line(ref rest));
-        while (Line(ref rest) is { IsEmpty: false } line)
+        for (var lines = 0; Line(ref rest) is { IsEmpty: false } line; lines++)
         {
-            head.ReadField(line);
+            head.ReadField(lines < MostLines ? line : throw Malformed("too many headers"));
         }
 
         head.Frame(answersHead);
@@ -148,17 +170,18 @@ internal sealed class WireHead
     {
         var hasCoding = Headers.TryGet("Transfer-Encoding", out var coding);
         var length = ReadLength();
-        KeepsConnection = _isOld ? Headers.Lists("Connection", "keep-alive") && !hasCoding : !Headers.Lists("Connection", "close");
+        KeepsConnection = !Headers.Lists("Connection", "close") && (!_isOld || (!hasCoding && Headers.Lists("Connection", "keep-alive")));
         if (answersHead || Status is < 200 or 204 or 304)
         {
+            // A 204 that announces a body may well send it: it would be read as the next answer.
             Framing = BodyFraming.None;
+            KeepsConnection &= answersHead || Status != 204 || (!hasCoding && length is null or 0);
         }
         else if (hasCoding)
         {
             // Both are an attempt to have the two ends disagree, or a mistake: the coding counts, and the connection is not used again.
             KeepsConnection &= length is null;
-            var last = coding.AsSpan(coding!.LastIndexOf(',') + 1).Trim();
-            Framing = last.Equals("chunked", StringComparison.OrdinalIgnoreCase) ? BodyFraming.Chunked : BodyFraming.UntilClose;
+            Framing = coding!.Equals("chunked", StringComparison.OrdinalIgnoreCase) ? BodyFraming.Chunked : throw Malformed("a transfer coding that nobody asked for");
         }
         else
         {
@@ -180,7 +203,7 @@ internal sealed class WireHead
         long? length = null;
         foreach (var range in text.AsSpan().Split(','))
         {
-            if (!long.TryParse(text.AsSpan(range).Trim(), System.Globalization.NumberStyles.None, null, out var one) || (length is not null && one != length))
+            if (!long.TryParse(text.AsSpan(range).Trim(" \t"), System.Globalization.NumberStyles.None, null, out var one) || (length is not null && one != length))
             {
                 throw Malformed("no usable Content-Length");
             }

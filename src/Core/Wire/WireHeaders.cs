@@ -89,7 +89,7 @@ internal sealed class WireHeaders : IEnumerable<KeyValuePair<string, string>>
 
         foreach (var range in value.AsSpan().Split(','))
         {
-            if (value.AsSpan(range).Trim().Equals(member, StringComparison.OrdinalIgnoreCase))
+            if (value.AsSpan(range).Trim(" \t").Equals(member, StringComparison.OrdinalIgnoreCase))
             {
                 return true;
             }

@@ -2,8 +2,8 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 
 namespace Roadbalancer.Wire;
 
@@ -37,28 +37,8 @@ internal sealed class WirePool : IDisposable
     /// <param name="cancellationToken">Holds until the answer is disposed.</param>
     /// <exception cref="HttpRequestException">There is no connection, or no answer; <see cref="HttpRequestException.HttpRequestError"/> tells which.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="cancellationToken"/> was cancelled.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<WireResponse> SendAsync(WireRequest request, WireOrigin origin, TimeSpan connectTimeout, CancellationToken cancellationToken)
-    {
-        using var owned = request;
-        var connection = Take(origin) ?? await ConnectAsync(origin, connectTimeout, cancellationToken);
-        var cancellation = cancellationToken.UnsafeRegister(static connection => ((WireConnection)connection!).Abort(), connection);
-        try
-        {
-            return new WireResponse(this, connection, await connection.AskAsync(request.First, request.Rest, request.IsHead), cancellation);
-        }
-        catch (Exception exception)
-        {
-            cancellation.Unregister();
-            connection.Dispose();
-            if (exception is HttpRequestException && cancellationToken.IsCancellationRequested)
-            {
-                throw new OperationCanceledException(cancellationToken);
-            }
-
-            throw;
-        }
-    }
+    public ValueTask<WireResponse> SendAsync(WireRequest request, WireOrigin origin, TimeSpan connectTimeout, CancellationToken cancellationToken) =>
+        Take(origin) is { } connection ? connection.AskAsync(request, this, cancellationToken) : SendFirstAsync(request, origin, connectTimeout, cancellationToken);
 
     /// <summary>Takes back a connection that can serve again.</summary>
     public void Return(WireConnection connection)
@@ -115,7 +95,7 @@ internal sealed class WirePool : IDisposable
                 }
             }
 
-            if (connection.BeginReading())
+            if (!IsPastItsWord(connection) && connection.BeginReading())
             {
                 return connection;
             }
@@ -124,27 +104,43 @@ internal sealed class WirePool : IDisposable
         }
     }
 
+    private async ValueTask<WireResponse> SendFirstAsync(WireRequest request, WireOrigin origin, TimeSpan connectTimeout, CancellationToken cancellationToken)
+    {
+        WireConnection connection;
+        try
+        {
+            connection = await ConnectAsync(origin, connectTimeout, cancellationToken);
+        }
+        catch
+        {
+            request.Dispose();
+            throw;
+        }
+
+        return await connection.AskAsync(request, this, cancellationToken);
+    }
+
     private async Task<WireConnection> ConnectAsync(WireOrigin origin, TimeSpan timeout, CancellationToken cancellationToken)
     {
         using var timer = new CancellationTokenSource(timeout, _time);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        Socket? socket = null;
         SslStream? tls = null;
         try
         {
+            socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             await socket.ConnectAsync(new DnsEndPoint(origin.Host, origin.Port), limit.Token);
             if (origin.IsSecure)
             {
                 tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
-                await tls.AuthenticateAsClientAsync(
-                    new SslClientAuthenticationOptions { TargetHost = origin.Host, ApplicationProtocols = [SslApplicationProtocol.Http11] }, limit.Token);
+                await tls.AuthenticateAsClientAsync(TlsFor(origin), limit.Token);
             }
 
             return new WireConnection(socket, tls, origin, _time.GetTimestamp());
         }
         catch (Exception exception)
         {
-            socket.Dispose();
+            socket?.Dispose();
             if (tls is not null)
             {
                 await tls.DisposeAsync();
@@ -154,14 +150,26 @@ internal sealed class WirePool : IDisposable
         }
     }
 
-    private static Exception Explain(Exception exception) => exception switch
+    /// <summary>
+    /// A certificate that the backend should have sent is not fetched from where it says: that request would be the backend's choice, and would be
+    /// waited for on a thread that serves others (docs/adr/0007-fast-path.md).
+    /// </summary>
+    private static SslClientAuthenticationOptions TlsFor(WireOrigin origin) => new()
+    {
+        TargetHost = origin.Host,
+        ApplicationProtocols = [SslApplicationProtocol.Http11],
+        CertificateChainPolicy = new X509ChainPolicy { RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true },
+    };
+
+    private static HttpRequestException Explain(Exception exception) => exception switch
     {
         OperationCanceledException => new HttpRequestException(HttpRequestError.ConnectionError, "No connection in time.", exception),
         SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.TryAgain or SocketError.NoData or SocketError.NoRecovery } =>
             new HttpRequestException(HttpRequestError.NameResolutionError, "The backend's name is unknown.", exception),
-        SocketException => new HttpRequestException(HttpRequestError.ConnectionError, "The backend cannot be reached.", exception),
         AuthenticationException or IOException => new HttpRequestException(HttpRequestError.SecureConnectionError, "No TLS with the backend.", exception),
-        _ => exception,
+
+        // Nearly always a SocketException; too many open files is one, too.
+        _ => new HttpRequestException(HttpRequestError.ConnectionError, "The backend cannot be reached.", exception),
     };
 
     /// <summary>Closes what has been idle too long, and what backends have closed.</summary>
@@ -169,26 +177,30 @@ internal sealed class WirePool : IDisposable
     {
         foreach (var idle in _idle.Values)
         {
+            ILookup<bool, WireConnection> byStale;
             lock (idle)
             {
-                if (idle.Count == 0)
-                {
-                    continue;
-                }
-
                 var now = _time.GetTimestamp();
-                var kept = idle.Where(connection => !IsStale(connection, now)).Reverse().ToArray();
-                foreach (var stale in idle.Except(kept))
-                {
-                    stale.Dispose();
-                }
-
+                byStale = idle.Reverse().ToLookup(connection => IsStale(connection, now));
                 idle.Clear();
-                Array.ForEach(kept, idle.Push);
+                foreach (var kept in byStale[false])
+                {
+                    idle.Push(kept);
+                }
+            }
+
+            foreach (var stale in byStale[true])
+            {
+                stale.Dispose();
             }
         }
     }
 
+    /// <summary>The backend said how long it would keep it, and may be closing it at this moment.</summary>
+    private bool IsPastItsWord(WireConnection connection) =>
+        connection.IdleLimit is { } seconds && _time.GetElapsedTime(connection.IdleSince) >= TimeSpan.FromSeconds(seconds);
+
     private bool IsStale(WireConnection connection, long now) =>
-        _time.GetElapsedTime(connection.IdleSince, now) > LongestIdle || _time.GetElapsedTime(connection.OpenedAt, now) > LongestLife || connection.LooksClosed();
+        _time.GetElapsedTime(connection.IdleSince, now) > LongestIdle || _time.GetElapsedTime(connection.OpenedAt, now) > LongestLife || IsPastItsWord(connection)
+        || connection.LooksClosed();
 }
