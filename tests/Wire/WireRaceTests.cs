@@ -10,7 +10,7 @@ public sealed class WireRaceTests
 {
     private static readonly UpstreamScript Echo = (request, connection, _) => connection.RespondAsync(200, request.Body, "text/plain");
 
-    /// <summary>Closing a socket can end a read on another thread with nothing read, which is how such a body ends when it is whole.</summary>
+    /// <summary>A read that ends because its socket was closed here is not the end of a body that only the connection tells.</summary>
     [Fact]
     public async Task Body_UntilCloseCancelledAtAnyMoment_NeverLooksWhole()
     {
@@ -24,8 +24,7 @@ public sealed class WireRaceTests
         });
         using var client = new WireClient();
         var buffer = new byte[16];
-        var read = 0;
-        for (var number = 0; number < 300; number++)
+        for (var number = 0; number < 1000; number++)
         {
             using var cancellation = new CancellationTokenSource();
             using var response = await client.SendAsync(upstream.BaseUrl, cancellation: cancellation);
@@ -33,14 +32,12 @@ public sealed class WireRaceTests
 
             await Assert.ThrowsAsync<OperationCanceledException>(async () =>
             {
-                while ((read = await response.Body.ReadAsync(buffer, cancellation.Token)) > 0)
+                while (await response.Body.ReadAsync(buffer, cancellation.Token) > 0)
                 {
                 }
             });
 
-            Assert.NotEqual(0, read);
             await cancelling;
-            read = -1;
         }
     }
 
