@@ -199,7 +199,7 @@ public sealed class WireHeadTests
     [InlineData("Keep-Alive: timeout=99999999999", null)]
     [InlineData("Keep-Alive: timeout", null)]
     [InlineData("X: timeout=5", null)]
-    public void IdleLimit_AsTheBackendSays(string line, int? seconds) => Assert.Equal(seconds, Read($"HTTP/1.1 200 OK\r\n{line}\r\n\r\n").IdleLimit);
+    public void IdleLimitSeconds_KeepAlive_AsTheBackendSays(string line, int? seconds) => Assert.Equal(seconds, Read($"HTTP/1.1 200 OK\r\n{line}\r\n\r\n").IdleLimitSeconds);
 
     [Theory]
     [InlineData("Content-Length: 5")]

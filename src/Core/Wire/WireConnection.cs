@@ -24,8 +24,8 @@ internal sealed class WireConnection(Socket socket, SslStream? tls, WireOrigin o
     /// <summary>When it was last given back, on the same clock.</summary>
     public long IdleSince { get; set; }
 
-    /// <summary><see cref="WireHead.IdleLimit"/> of its last answer.</summary>
-    public int? IdleLimit { get; set; }
+    /// <summary><see cref="WireHead.IdleLimitSeconds"/> of its last answer.</summary>
+    public int? IdleLimitSeconds { get; set; }
 
     /// <summary>What was received and not used yet.</summary>
     public ReadOnlySpan<byte> Received => _buffer.AsSpan(_start, _end - _start);

@@ -53,7 +53,7 @@ internal sealed class WireHead
     public bool KeepsConnection { get; private set; }
 
     /// <summary>How long the backend keeps the connection without use, as far as it says so in <c>Keep-Alive</c>; in seconds.</summary>
-    public int? IdleLimit
+    public int? IdleLimitSeconds
     {
         get
         {

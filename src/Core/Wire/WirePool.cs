@@ -198,7 +198,7 @@ internal sealed class WirePool : IDisposable
 
     /// <summary>The backend said how long it would keep it, and may be closing it at this moment.</summary>
     private bool IsPastItsWord(WireConnection connection) =>
-        connection.IdleLimit is { } seconds && _time.GetElapsedTime(connection.IdleSince) >= TimeSpan.FromSeconds(seconds);
+        connection.IdleLimitSeconds is { } seconds && _time.GetElapsedTime(connection.IdleSince) >= TimeSpan.FromSeconds(seconds);
 
     private bool IsStale(WireConnection connection, long now) =>
         _time.GetElapsedTime(connection.IdleSince, now) > LongestIdle || _time.GetElapsedTime(connection.OpenedAt, now) > LongestLife || IsPastItsWord(connection)

@@ -24,7 +24,7 @@ internal sealed class WireResponse(
         var isQuiet = cancellation.Unregister() || !cancelled.CanBeCanceled;
         if (isQuiet && Body.IsOver && connection.KeepsUp)
         {
-            connection.IdleLimit = Head.IdleLimit;
+            connection.IdleLimitSeconds = Head.IdleLimitSeconds;
             pool.Return(connection);
         }
         else
