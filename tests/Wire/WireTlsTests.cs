@@ -111,6 +111,7 @@ public sealed class WireTlsTests : IDisposable
         Assert.True(answer.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable, $"{answer.StatusCode}: {text}");
         Assert.Contains("connect_failed", answer.Headers.GetValues("X-Backend-Attempts").Single(), StringComparison.Ordinal);
         Assert.DoesNotContain("localhost", text, StringComparison.Ordinal);
+        Assert.Contains("The remote certificate is invalid", await program.Http.GetStringAsync("/api/v1/load_balancer/metrics", TestContext.Current.CancellationToken), StringComparison.Ordinal);
         Assert.Empty(_requests);
         Assert.Empty(fetched);
     }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
+using System.Security.Authentication;
 using Roadbalancer.Health;
 using Roadbalancer.State;
 using Roadbalancer.Telemetry;
@@ -13,6 +14,8 @@ namespace Roadbalancer.Proxy;
 /// </summary>
 internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarder, JoinMode join) : IDisposable
 {
+    private const int LongestReason = 160;
+
     private readonly AttemptClock _clock = forwarder.Clocks.Begin(exchange);
     private readonly long _sentAt = exchange.Time.GetTimestamp();
     private JoinMode _join = join;
@@ -67,7 +70,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         }
         catch (HttpRequestException exception)
         {
-            return Outcome(KindOf(exception), exception.HttpRequestError.ToString());
+            return Outcome(KindOf(exception), DetailOf(exception));
         }
         catch (IOException exception)
         {
@@ -90,6 +93,11 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         _clock.Dispose();
         Span?.Dispose();
     }
+
+    /// <summary>For TLS also what the system says of the certificate, which is what its operator has to know.</summary>
+    private static string DetailOf(HttpRequestException exception) => exception.InnerException is AuthenticationException { Message: var reason }
+        ? $"{exception.HttpRequestError}: {(reason.Length <= LongestReason ? reason : reason[..LongestReason])}"
+        : exception.HttpRequestError.ToString();
 
     private static OutcomeKind KindOf(HttpRequestException exception) => exception.HttpRequestError switch
     {
