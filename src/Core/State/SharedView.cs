@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using Roadbalancer.Backends;
 using StackExchange.Redis;
 
@@ -7,7 +8,11 @@ namespace Roadbalancer.State;
 /// <summary>One <see cref="Pool"/> as the scripts know it: the slot of each backend, and what does not change packed for sending.</summary>
 internal sealed class SharedView
 {
+    /// <summary>Models for which the backends that serve them are remembered; clients name models as they like.</summary>
+    private const int MostModels = 256;
+
     private readonly Pool _pool;
+    private readonly ConcurrentDictionary<string, Selection> _byModel = new(StringComparer.Ordinal);
     private readonly int[] _byPriority;
     private readonly bool _allTakeAny;
     private readonly Selection _all;
@@ -47,25 +52,31 @@ internal sealed class SharedView
     /// <summary>The backends that configuration and the request itself do not rule out.</summary>
     public Selection For(in AcquireRequest request)
     {
-        if (_allTakeAny && Eligibility.AsksForNothing(request))
+        if (!Eligibility.AsksForNothing(request))
+        {
+            return Left(request);
+        }
+
+        if (_allTakeAny)
         {
             return _all;
         }
 
-        var left = new List<int>(_byPriority.Length);
-        foreach (var index in _byPriority)
+        var model = request.Model ?? "";
+        if (!_byModel.TryGetValue(model, out var selection))
         {
-            if (Eligibility.Standing(request, index) == Obstacle.None)
+            selection = Left(request);
+            if (_byModel.Count < MostModels)
             {
-                left.Add(index);
+                _byModel.TryAdd(model, selection);
             }
         }
 
-        return left.Count == _byPriority.Length ? _all : Select([.. left]);
+        return selection;
     }
 
     /// <summary>The positions in <paramref name="selection"/>, from 1, in the order in which a walk from <paramref name="key"/> meets them.</summary>
-    public byte[] RingOrder(in Selection selection, ulong key)
+    public byte[] RingOrder(Selection selection, ulong key)
     {
         var ring = _pool.Ring;
         var positionOf = new int[_pool.Backends.Length];
@@ -100,6 +111,20 @@ internal sealed class SharedView
         }
 
         return bytes;
+    }
+
+    private Selection Left(in AcquireRequest request)
+    {
+        var left = new List<int>(_byPriority.Length);
+        foreach (var index in _byPriority)
+        {
+            if (Eligibility.Standing(request, index) == Obstacle.None)
+            {
+                left.Add(index);
+            }
+        }
+
+        return left.Count == _byPriority.Length ? _all : Select([.. left]);
     }
 
     private static byte[] PackWords(ReadOnlySpan<int> numbers)
@@ -190,5 +215,5 @@ internal sealed class SharedView
 
     /// <param name="Indices">Into the pool, by priority, then in its order.</param>
     /// <param name="Packed">The same for the script, with what does not change of each.</param>
-    public readonly record struct Selection(int[] Indices, RedisValue Packed);
+    public sealed record Selection(int[] Indices, RedisValue Packed);
 }

@@ -1,34 +1,53 @@
--- Chooses a backend and reserves a place on it.
--- KEYS as in common.lua, the first 4.
--- ARGV[1] 11 doubles: clock (-1: the server's), generation, lease id, lease ms, slow start ms, roll 1, roll 2, slow start roll,
---         panic, probes bring back misconfigured ones, backends in the pool
--- ARGV[2] the backends that may serve the request, by priority, then in the pool's order: n and g (2 bytes each), then columns:
---         the last position of each of the g groups, slot, index (2 bytes), weight, max_connections, timeout ms (4 bytes)
--- ARGV[3] the model, or ''
--- ARGV[4] consistent_hash only: positions in ARGV[2] (2 bytes) in the ring's order
--- Returns status, position (2 bytes each), trial, epoch, version, birth, now (doubles).
-local clock, wanted, lease, leaseMs, slowStart, slowRoll, panic, probed, poolCount
-clock, wanted, lease, leaseMs, slowStart, roll1, roll2, slowRoll, panic, probed, poolCount = unpack_('<ddddddddddd', ARGV[1])
-if not readBoard() or generation ~= wanted then return pack_('<I2I2ddddd', 2, 0, 0, 0, version or 0, birth or 0, 0) end
+-- Settles outcomes, then chooses backends and reserves places on them, request by request: the same as one call a request, in this order.
+-- KEYS as in common.lua, the first 5.
+-- ARGV[1] 7 doubles: clock (-1: the server's), generation, lease ms, slow start ms, probes bring back misconfigured ones, backends in the pool, outcomes
+-- ARGV[2] the requests, a row of 40 bytes each: lease id, roll 1, roll 2, slow start roll (8 bytes each), panic, and in which ARGV are the backends
+--         that may serve it, its model, its ring's order (2 bytes each; 0: none)
+-- ARGV[3] settings, ARGV[4…] outcomes: see settle.lua; then, as the rows name them,
+--         backends, by priority, then in the pool's order: n and g (2 bytes each), then columns: the last position of each of the g groups, slot,
+--         index (2 bytes), weight, max_connections, timeout ms (4 bytes)
+--         a model
+--         for consistent_hash positions of the backends (2 bytes) in the ring's order
+-- Returns status (2 bytes), version, birth (doubles), what settle.lua returns, then a request: taken, position, trial (2 bytes each), epoch (a double).
+local clock, wanted, leaseMs, slowStart, probed, poolCount, outcomes = unpack_('<ddddddd', ARGV[1])
+if not readBoard() or generation ~= wanted then return pack_('<I2dd', 2, version or 0, birth or 0) end
 readClock(clock)
 sweep(leaseMs)
+local told = { pack_('<I2dd', 1, version, birth), '' }
+if outcomes > 0 then
+  told[2] = settleOutcomes(ARGV[3], 4, 3 + 3 * outcomes, {}, true)
+  readBoard()
+end
 
-local n, g = unpack_('<I2I2', ARGV[2])
-local at, words, longs = 5, '<' .. string.rep('I2', n), '<' .. string.rep('I4', n)
-local groups = { unpack_('<' .. string.rep('I2', g), ARGV[2], at) }
-at = at + 2 * g
-slots = { unpack_(words, ARGV[2], at) }
-at = at + 4 * n
-weights = { unpack_(longs, ARGV[2], at) }
-at = at + 4 * n
-local limits = { unpack_(longs, ARGV[2], at) }
 inFlight = { unpack_('<' .. string.rep('I4', capacity), board, HEADER + 1) }
 local quiet = column(QUIET)
-local model, cards = ARGV[3], nil
+local backends, rings, rows, epochs, leases = {}, {}, {}, {}, {}
+local lease, slowRoll, panic, which, model, ringAt
+local n, g, packed, groups, limits
+local cards, before, highest, spread
+
+-- What several requests have in common is read once.
+local function consider(argument)
+  local known = backends[argument]
+  if not known then
+    packed = ARGV[argument]
+    n, g = unpack_('<I2I2', packed)
+    local words, longs, at = '<' .. string.rep('I2', n), '<' .. string.rep('I4', n), 5 + 2 * g
+    known = { packed, n, g, { unpack_('<' .. string.rep('I2', g), packed, 5) }, { unpack_(words, packed, at) },
+      { unpack_(longs, packed, at + 4 * n) }, { unpack_(longs, packed, at + 8 * n) } }
+    backends[argument] = known
+  end
+  packed, n, g, groups, slots, weights, limits = unpack(known, 1, 7)
+end
 
 local function cardOf(slot)
-  cards = cards or redis.call('GET', KEYS[2])
-  return readCard(slot, cards)
+  local card = rows[slot]
+  if not card then
+    cards = cards or redis.call('GET', KEYS[2])
+    card = readCard(slot, cards)
+    rows[slot] = card
+  end
+  return card
 end
 
 local function lacksModel(slot, card)
@@ -55,65 +74,87 @@ end
 
 local function take(position, mayTry)
   local slot, isTrial = slots[position], 0
-  local epoch = get(EPOCH, slot)
+  local epoch = epochs[slot] or get(EPOCH, slot)
   if mayTry and quiet[slot + 1] == HUGE then
     local card = cardOf(slot)
     if card.circuit ~= CLOSED then
       isTrial, epoch = 1, epoch + 1
       card.circuit, card.trialLease = TRIAL, lease
-      card.trialUntil = now + unpack_('<I4', ARGV[2], 5 + 2 * g + 12 * n + 4 * (position - 1))
+      card.trialUntil = now + unpack_('<I4', packed, 5 + 2 * g + 12 * n + 4 * (position - 1))
       redis.call('SETRANGE', KEYS[2], slot * ROW, packCard(card))
       set(EPOCH, slot, epoch)
+      before = nil
     end
   end
-  -- The turn stands right before the column of loads: one write for both.
-  redis.call('SETRANGE', KEYS[1], HEADER - 8, pack_('<d', turn + 1) .. string.sub(board, HEADER + 1, HEADER + 4 * slot)
-    .. pack_('<I4', inFlight[slot + 1] + 1))
-  redis.call('ZADD', KEYS[3], now + leaseMs, string.format('%d:%.0f', slot, lease))
-  return pack_('<I2I2ddddd', 1, position - 1, isTrial, epoch, version, birth, now)
+  epochs[slot] = epoch
+  inFlight[slot + 1] = inFlight[slot + 1] + 1
+  if inFlight[slot + 1] >= limits[position] then before = nil end
+  turn = turn + 1
+  spread = spread or highest and slot ~= highest
+  highest = math.max(highest or slot, slot)
+  leases[#leases + 1] = now + leaseMs
+  leases[#leases + 1] = string.format('%d:%.0f', slot, lease)
+  return pack_('<I2I2I2d', 1, position - 1, isTrial, epoch)
 end
 
-local start = 1
-for group = 1, g do
-  local last, candidates, count, slow, slowCount = groups[group], {}, 0, nil, 0
-  for position = start, last do
-    local slot = slots[position] + 1
-    local found = now >= quiet[slot] and (inFlight[slot] < limits[position] and 0 or 1) or nil
-    if not found then found = obstacle(position, false) end
-    if found == 0 then
-      count = count + 1
-      candidates[count] = position
-    elseif found == 2 and slowRoll > 0 then
-      slow = slow or {}
-      slowCount = slowCount + 1
-      slow[slowCount] = position
+local function settleBalances(candidates, count, picked)
+  balances = balances or column(BALANCE)
+  local total = 0
+  for i = 1, count do
+    local weight, slot = weights[candidates[i]], slots[candidates[i]] + 1
+    total = total + weight
+    balances[slot] = balances[slot] + weight
+  end
+  local slot = slots[candidates[picked]] + 1
+  balances[slot] = balances[slot] - total
+end
+
+local function choose(candidates, count)
+  if ringAt > 0 then
+    ring = rings[ringAt]
+    if not ring then
+      ring = { unpack_('<' .. string.rep('I2', #ARGV[ringAt] / 2), ARGV[ringAt]) }
+      ring[#ring] = nil
+      rings[ringAt] = ring
     end
   end
-  if count == 0 and slow then candidates, count = slow, slowCount end
-  if count > 0 then
-    if ARGV[4] then ring = { unpack_('<' .. string.rep('I2', #ARGV[4] / 2), ARGV[4]) } ring[#ring] = nil end
-    local picked = 1
-    if count > 1 then picked = pick(candidates, count) end
-    if keepsBalance then
-      balances = balances or column(BALANCE)
-      local total = 0
-      for i = 1, count do
-        local weight, slot = weights[candidates[i]], slots[candidates[i]] + 1
-        total = total + weight
-        balances[slot] = balances[slot] + weight
+  local picked = count > 1 and pick(candidates, count) or 1
+  if keepsBalance then settleBalances(candidates, count, picked) end
+  return take(candidates[picked], true)
+end
+
+-- Who can take it in the first group that has any; the second result: all that was looked at is in order.
+local function eligible()
+  local start, allQuiet = 1, true
+  for group = 1, g do
+    local last, candidates, count, slow, slowCount = groups[group], {}, 0, nil, 0
+    for position = start, last do
+      local slot = slots[position] + 1
+      local found
+      if now >= quiet[slot] then
+        found = inFlight[slot] < limits[position] and 0 or 1
+      else
+        found, allQuiet = obstacle(position, false), false
       end
-      local slot = slots[candidates[picked]] + 1
-      balances[slot] = balances[slot] - total
-      redis.call('SETRANGE', KEYS[1], cell(BALANCE, 0), pack_('<' .. string.rep('d', capacity), unpack(balances, 1, capacity)))
+      if found == 0 then
+        count = count + 1
+        candidates[count] = position
+      elseif found == 2 and slowRoll > 0 then
+        slow = slow or {}
+        slowCount = slowCount + 1
+        slow[slowCount] = position
+      end
     end
-    return take(candidates[picked], true)
+    if count == 0 and slow then candidates, count = slow, slowCount end
+    if count > 0 then return candidates, count, allQuiet end
+    start = last + 1
   end
-  start = last + 1
+  return nil, 0, false
 end
 
-if panic ~= 0 and n > 0 then
-  -- The least bad: an open circuit before a wrong configuration, the earliest to be tried again first, in turn among equals.
-  local index = { unpack_(words, ARGV[2], 5 + 2 * g + 2 * n) }
+-- The least bad: an open circuit before a wrong configuration, the earliest to be tried again first, in turn among equals.
+local function leastBad()
+  local index = { unpack_('<' .. string.rep('I2', n), packed, 5 + 2 * g + 2 * n) }
   local best, bestRank, bestOpen, bestStep
   for position = 1, n do
     if obstacle(position, true) ~= 1 then
@@ -126,6 +167,33 @@ if panic ~= 0 and n > 0 then
       end
     end
   end
-  if best then return take(best, false) end
+  return best
 end
-return pack_('<I2I2ddddd', 0, 0, 0, 0, version, birth, now)
+
+local function serve(at)
+  local modelAt
+  lease, roll1, roll2, slowRoll, panic, which, modelAt, ringAt = unpack_('<ddddI2I2I2I2', ARGV[2], at)
+  model = modelAt > 0 and ARGV[modelAt] or ''
+  consider(which)
+  -- Whom the request before could choose from, this one can, where nothing but free places changed.
+  if before and before.which == which then return choose(before.candidates, before.count) end
+  local candidates, count, allQuiet = eligible()
+  before = allQuiet and { which = which, candidates = candidates, count = count } or nil
+  if count > 0 then return choose(candidates, count) end
+  local best = panic ~= 0 and n > 0 and leastBad()
+  return best and take(best, false) or pack_('<I2I2I2d', 0, 0, 0, 0)
+end
+
+for at = 1, #ARGV[2], 40 do told[#told + 1] = serve(at) end
+
+if highest then
+  if keepsBalance and balances then
+    redis.call('SETRANGE', KEYS[1], cell(BALANCE, 0), pack_('<' .. string.rep('d', capacity), unpack(balances, 1, capacity)))
+  end
+  -- The turn stands right before the column of loads: one write for both.
+  local loads = spread and pack_('<' .. string.rep('I4', highest + 1), unpack(inFlight, 1, highest + 1))
+    or string.sub(board, HEADER + 1, HEADER + 4 * highest) .. pack_('<I4', inFlight[highest + 1])
+  redis.call('SETRANGE', KEYS[1], HEADER - 8, pack_('<d', turn) .. loads)
+  redis.call('ZADD', KEYS[3], unpack(leases))
+end
+return table.concat(told)

@@ -17,10 +17,12 @@ local FADE_MS = 10000
 local unpack_, pack_ = struct.unpack, struct.pack
 local board, capacity, generation, version, nextExpiry, turn, birth, digest
 local most, now
+local columns
 
 local function readHead()
   if not board or #board < HEADER then return false end
   local spare
+  columns = {}
   birth, generation, capacity, version, digest, nextExpiry, spare, turn = unpack_('<dddddddd', board)
   local size = HEADER + capacity * (4 + 8 * COLUMNS)
   return #board == (most and math.min(most, size) or size)
@@ -42,7 +44,10 @@ end
 
 -- Offsets count from 0.
 local function cell(column, slot) return HEADER + 4 * capacity + 8 * (capacity * column + slot) end
-local function column(which) return { unpack_('<' .. string.rep('d', capacity), board, cell(which, 0) + 1) } end
+local function column(which)
+  columns[which] = columns[which] or { unpack_('<' .. string.rep('d', capacity), board, cell(which, 0) + 1) }
+  return columns[which]
+end
 local function bytesAt(at, count)
   if at + count <= #board then return string.sub(board, at + 1, at + count) end
   return redis.call('GETRANGE', KEYS[1], at, at + count - 1)

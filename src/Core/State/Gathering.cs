@@ -1,0 +1,113 @@
+namespace Roadbalancer.State;
+
+/// <summary>
+/// Where errands wait for the next call. Alone, one is carried at once. While a call is under way others gather, and go together when it
+/// comes back; when it takes longer than <see cref="Stagger"/>, the next to come takes those that have gathered with it in a call of their own.
+/// </summary>
+/// <param name="time">Tells how long a call has been under way.</param>
+/// <param name="mostAtOnce">How many of a pool one call may carry.</param>
+/// <param name="carry">Carries errands of one pool; returns why they may not have arrived, or null. Never throws.</param>
+/// <param name="giveUp">Told of those that a fault ended, before they end.</param>
+internal sealed class Gathering(
+    TimeProvider time, Func<Errand, int> mostAtOnce, Func<List<Errand>, ValueTask<Exception?>> carry, Action<Errand, Exception> giveUp)
+{
+    /// <summary>Calls under way at most; a server that stands still is not to be buried.</summary>
+    private const int MostUnderWay = 8;
+
+    /// <summary>A server next door has answered by then. To one that is farther, calls follow each other at this distance instead of waiting for the answer.</summary>
+    private static readonly TimeSpan Stagger = TimeSpan.FromMilliseconds(0.5);
+
+    private readonly Lock _lock = new();
+    private readonly Queue<Errand> _waiting = new();
+    private int _underWay;
+    private long _lastSent;
+
+    /// <summary>Has <paramref name="errand"/> carried; its <see cref="Errand.End"/> tells when it was.</summary>
+    public void Add(Errand errand)
+    {
+        List<Errand>? next;
+        lock (_lock)
+        {
+            _waiting.Enqueue(errand);
+            next = NextNeedsLock();
+        }
+
+        if (next is not null)
+        {
+            _ = CarryAsync(next);
+        }
+    }
+
+    private async Task CarryAsync(List<Errand> errands)
+    {
+        var carrying = carry(errands);
+        while (true)
+        {
+            var fault = await carrying;
+            var next = Returned(fault, errands);
+            if (next is not null)
+            {
+                // Before those that wait for the last call go on: the server works meanwhile.
+                carrying = carry(next);
+            }
+
+            foreach (var errand in errands)
+            {
+                if (fault is not null)
+                {
+                    giveUp(errand, fault);
+                }
+
+                errand.End(fault);
+            }
+
+            if (next is null)
+            {
+                return;
+            }
+
+            errands = next;
+        }
+    }
+
+    /// <summary>What goes next. After a <paramref name="fault"/> nothing does: what has gathered would have to wait for the same a second time.</summary>
+    private List<Errand>? Returned(Exception? fault, List<Errand> errands)
+    {
+        lock (_lock)
+        {
+            _underWay--;
+            if (fault is null)
+            {
+                return NextNeedsLock();
+            }
+
+            errands.AddRange(_waiting);
+            _waiting.Clear();
+            return null;
+        }
+    }
+
+    private List<Errand>? NextNeedsLock()
+    {
+        if (!_waiting.TryPeek(out var first) || _underWay == MostUnderWay)
+        {
+            return null;
+        }
+
+        var most = mostAtOnce(first);
+        if (_underWay > 0 && _waiting.Count < most && time.GetElapsedTime(_lastSent) < Stagger)
+        {
+            return null;
+        }
+
+        var errands = new List<Errand>(Math.Min(most, _waiting.Count));
+        while (errands.Count < most && _waiting.TryPeek(out var next) && next.Pool == first.Pool)
+        {
+            errands.Add(_waiting.Dequeue());
+        }
+
+        _underWay++;
+        _lastSent = time.GetTimestamp();
+        return errands;
+    }
+}
