@@ -20,12 +20,13 @@ internal sealed class Gathering(
     private readonly Lock _lock = new();
     private readonly Queue<Errand> _waiting = new();
     private int _underWay;
+    private int _faults;
     private long _lastSent;
 
     /// <summary>Has <paramref name="errand"/> carried; its <see cref="Errand.End"/> tells when it was.</summary>
     public void Add(Errand errand)
     {
-        List<Errand>? next;
+        Call? next;
         lock (_lock)
         {
             _waiting.Enqueue(errand);
@@ -38,20 +39,20 @@ internal sealed class Gathering(
         }
     }
 
-    private async Task CarryAsync(List<Errand> errands)
+    private async Task CarryAsync(Call call)
     {
-        var carrying = carry(errands);
+        var carrying = carry(call.Errands);
         while (true)
         {
             var fault = await carrying;
-            var next = Returned(fault, errands);
+            var next = Returned(call, fault);
             if (next is not null)
             {
                 // Before those that wait for the last call go on: the server works meanwhile.
-                carrying = carry(next);
+                carrying = carry(next.Errands);
             }
 
-            foreach (var errand in errands)
+            foreach (var errand in call.Errands)
             {
                 if (fault is not null)
                 {
@@ -66,12 +67,12 @@ internal sealed class Gathering(
                 return;
             }
 
-            errands = next;
+            call = next;
         }
     }
 
     /// <summary>What goes next. After a <paramref name="fault"/> nothing does: what has gathered would have to wait for the same a second time.</summary>
-    private List<Errand>? Returned(Exception? fault, List<Errand> errands)
+    private Call? Returned(Call call, Exception? fault)
     {
         lock (_lock)
         {
@@ -81,13 +82,23 @@ internal sealed class Gathering(
                 return NextNeedsLock();
             }
 
-            errands.AddRange(_waiting);
+            if (call.Faults == _faults)
+            {
+                _faults++;
+            }
+            else
+            {
+                // Under way when another failed: the same pause of the server, not one more.
+                (fault as SharedStateException)?.TryCount();
+            }
+
+            call.Errands.AddRange(_waiting);
             _waiting.Clear();
             return null;
         }
     }
 
-    private List<Errand>? NextNeedsLock()
+    private Call? NextNeedsLock()
     {
         if (!_waiting.TryPeek(out var first) || _underWay == MostUnderWay)
         {
@@ -108,6 +119,10 @@ internal sealed class Gathering(
 
         _underWay++;
         _lastSent = time.GetTimestamp();
-        return errands;
+        return new Call(errands, _faults);
     }
+
+    /// <param name="Errands">What it carries.</param>
+    /// <param name="Faults">How many pauses of the server had been met when it was sent.</param>
+    private sealed record Call(List<Errand> Errands, int Faults);
 }
