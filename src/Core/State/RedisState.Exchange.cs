@@ -92,7 +92,8 @@ internal sealed partial class RedisState
         var values = new List<RedisValue>(5 + (3 * ended.Count) + (view.Pool.Strategy is ConsistentHash ? asking.Count : 0))
         {
             SharedView.Pack(
-                Clock(), view.Generation, LeaseMs, options.SlowStart.TotalMilliseconds, options.HealthCheckEnabled ? 1 : 0, view.Pool.Backends.Length, ended.Count),
+                Clock(), view.Generation, LeaseMs, options.SlowStart.TotalMilliseconds, options.HealthCheckEnabled ? 1 : 0, view.Pool.Backends.Length,
+                ended.Count, view.BoardSize),
         };
         var rows = new byte[RequestRow * asking.Count];
         values.Add(rows);

@@ -32,6 +32,7 @@ internal sealed class SharedView
         _all = Select([.. _byPriority]);
         Settings = PackSettings(pool.Options);
         SlotBytes = PackWords(slots);
+        BoardSize = Math.Max(4_096, 64 + (12 * (slots.DefaultIfEmpty(0).Max() + 8)));
     }
 
     public Pool Pool => _pool;
@@ -42,6 +43,9 @@ internal sealed class SharedView
 
     /// <summary>By index in the pool.</summary>
     public int[] Slots { get; }
+
+    /// <summary>How many bytes of the board a choice reads at first: all of a small one, of a large one head, loads and the first column.</summary>
+    public int BoardSize { get; }
 
     /// <summary><see cref="Slots"/> for <c>renew</c>.</summary>
     public byte[] SlotBytes { get; }
@@ -164,7 +168,7 @@ internal sealed class SharedView
             }
         }
 
-        var bytes = new byte[4 + (2 * ends.Count) + (16 * n)];
+        var bytes = new byte[4 + (2 * ends.Count) + (16 * n) + 4];
         var to = bytes.AsSpan();
         Word(ref to, n);
         Word(ref to, ends.Count);
@@ -198,6 +202,8 @@ internal sealed class SharedView
             Long(ref to, (uint)Math.Min(uint.MaxValue, _pool.Backends[index].Timeout.TotalMilliseconds));
         }
 
+        var most = n == 0 ? 0 : _pool.Backends[indices[0]].MaxConnections;
+        Long(ref to, Array.TrueForAll(indices, index => _pool.Backends[index].MaxConnections == most) ? most : 0);
         return new Selection(indices, bytes);
     }
 

@@ -277,6 +277,8 @@ local function settleOutcomes(settings, first, last, freed, news)
     if known.load then
       set(LOAD, which, known.load)
       set(LOAD_AT, which, known.loadAt)
+      failedUntil = now + 10 * FADE_MS
+      redis.call('SETRANGE', KEYS[1], 48, pack_('<d', failedUntil))
     end
     if known.epoch ~= known.wasEpoch then set(EPOCH, which, known.epoch) end
     local quiet = quietFrom(known, slowStart)
