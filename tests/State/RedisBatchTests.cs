@@ -1,4 +1,5 @@
 using Roadbalancer.Backends;
+using Roadbalancer.Options;
 using Roadbalancer.Proxy;
 using Roadbalancer.Redis;
 using Roadbalancer.State;
@@ -22,7 +23,7 @@ public sealed class RedisBatchTests(SharedRedis redis) : IAsyncLifetime
             var cases = new TheoryData<string, ulong>();
             foreach (var strategy in StrategyTable.All)
             {
-                for (ulong seed = 1; seed <= 4; seed++)
+                for (ulong seed = 1; seed <= 6; seed++)
                 {
                     cases.Add(strategy.Name, seed);
                 }
@@ -52,7 +53,7 @@ public sealed class RedisBatchTests(SharedRedis redis) : IAsyncLifetime
         // The shared store draws where its leases' numbers begin, and once more when it meets a pool.
         memoryChance.NextBits();
         memoryChance.NextBits();
-        var pool = StateHistory.Definition(chance, 1, strategy);
+        var pool = seed % 3 == 0 ? StateHistory.Definition(chance, 1, strategy) : Alike(chance, strategy, seed % 3 == 1 ? 7 : 40);
         var held = new List<(Lease Shared, Lease Memory)>();
         var acquires = 0;
         await shared.PrepareAsync(pool);
@@ -126,6 +127,19 @@ public sealed class RedisBatchTests(SharedRedis redis) : IAsyncLifetime
         var leases = await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => shared.AcquireAsync(new AcquireRequest { Pool = pool }, TestContext.Current.CancellationToken).AsTask()));
         Assert.All(leases, Assert.NotNull);
         Assert.Equal(40, (await shared.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken)).Backends.Sum(backend => backend.Vitals.InFlight));
+    }
+
+    /// <summary>All with the same limit, few or many: what scripts look at by a glance, and what they read as far as they need it.</summary>
+    private static Pool Alike(Chance chance, string strategy, int count)
+    {
+        var most = 1 + chance.Next(4);
+        return new Pool(
+            new BalancerOptions
+            {
+                Strategy = strategy,
+                Backends = [.. Enumerable.Range(0, count).Select(i => Pools.Backend($"b{i}", chance.Next(4)) with { MaxConnections = most, Priority = chance.Next(2) }), Pools.Backend("sure") with { MaxConnections = most }],
+            },
+            version: 1);
     }
 
     private RedisState Instance(Chance chance)
