@@ -51,6 +51,31 @@ public sealed class GatheringTests
     }
 
     [Fact]
+    public void Add_UrgentWhileOnlyOthersAreUnderWay_GoesAtOnceWithWhatHasGathered()
+    {
+        Add(urgent: false);
+        var gathered = Add(urgent: false);
+        var urgent = Add();
+        Assert.Equal([gathered, urgent], _calls[1].Errands);
+        Errand[] behind = [Add(), Add(urgent: false)];
+        Assert.Equal(2, _calls.Count);
+        Answer(0);
+        Assert.Equal(2, _calls.Count);
+        Answer(1);
+        Assert.Equal(behind, _calls[2].Errands);
+    }
+
+    [Fact]
+    public void Add_NotUrgentWhileUrgentAreUnderWay_WaitsForThem()
+    {
+        Add();
+        var outcome = Add(urgent: false);
+        Assert.Single(_calls);
+        Answer(0);
+        Assert.Equal([outcome], _calls[1].Errands);
+    }
+
+    [Fact]
     public void Add_CallTakesLongerThanTheStagger_GoesWithWhatHasGathered()
     {
         Add();
@@ -91,7 +116,7 @@ public sealed class GatheringTests
     {
         Add();
         var mine = Add();
-        var other = new Note(Pools.Of("random", 1));
+        var other = new Note(Pools.Of("random", 1), isUrgent: true);
         _gathering.Add(other);
         Answer(0);
         Answer(1);
@@ -136,17 +161,19 @@ public sealed class GatheringTests
         Assert.True(later.TryCount());
     }
 
-    private Note Add()
+    private Note Add(bool urgent = true)
     {
-        var errand = new Note(_pool);
+        var errand = new Note(_pool, urgent);
         _gathering.Add(errand);
         return errand;
     }
 
     private void Answer(int call, Exception? fault = null) => _calls[call].Answer.SetResult(fault);
 
-    private sealed class Note(Pool pool) : Errand(pool)
+    private sealed class Note(Pool pool, bool isUrgent) : Errand(pool)
     {
+        public override bool IsUrgent => isUrgent;
+
         public bool HasEnded { get; private set; }
 
         public Exception? Fault { get; private set; }

@@ -8,8 +8,8 @@ using Roadbalancer.Tests.Support;
 
 namespace Roadbalancer.Tests.State;
 
-/// <summary>Many at once share calls: what comes of it is what would have come of one call each, in their order.</summary>
-public sealed class RedisBatchTests(SharedRedis redis) : IAsyncLifetime
+/// <summary>Many at once share calls: what comes of it is what would have come of one call each, in their order. The server is its own: it is paused.</summary>
+public sealed class RedisBatchTests(SharedRedis redis) : IClassFixture<SharedRedis>, IAsyncLifetime
 {
     private readonly RedisLink _link = redis.Server.Link();
     private readonly ManualTime _time = new();
@@ -66,9 +66,11 @@ public sealed class RedisBatchTests(SharedRedis redis) : IAsyncLifetime
             var requests = Enumerable.Range(0, chance.Next(24)).Select(_ => StateHistory.Request(pool, chance)).ToList();
             acquires += requests.Count;
 
-            // All of them before the first is answered.
+            // All of them before the first is answered: two calls, if so many.
+            await redis.Server.SendAsync("CLIENT", "PAUSE", "60000", "WRITE");
             var releasing = ending.Select((pair, i) => shared.ReleaseAsync(pair.Shared, outcomes[i]).AsTask()).ToList();
             var acquiring = requests.ConvertAll(request => shared.AcquireAsync(request, TestContext.Current.CancellationToken).AsTask());
+            await redis.Server.SendAsync("CLIENT", "UNPAUSE");
             await Task.WhenAll(releasing);
             var granted = await Task.WhenAll(acquiring);
             for (var i = 0; i < ending.Count; i++)

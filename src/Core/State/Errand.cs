@@ -7,6 +7,9 @@ internal abstract class Errand(Pool pool)
 {
     public Pool Pool { get; } = pool;
 
+    /// <summary>Somebody can do nothing else until it is answered.</summary>
+    public virtual bool IsUrgent => false;
+
     /// <summary>Tells whoever waits that it is done, or, with a <paramref name="fault"/>, that it may not be.</summary>
     public abstract void End(Exception? fault);
 }

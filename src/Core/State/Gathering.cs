@@ -3,6 +3,7 @@ namespace Roadbalancer.State;
 /// <summary>
 /// Where errands wait for the next call. Alone, one is carried at once. While a call is under way others gather, and go together when it
 /// comes back; when it takes longer than <see cref="Stagger"/>, the next to come takes those that have gathered with it in a call of their own.
+/// Urgent ones do not wait for a call that has none.
 /// </summary>
 /// <param name="time">Tells how long a call has been under way.</param>
 /// <param name="mostAtOnce">How many of a pool one call may carry.</param>
@@ -19,9 +20,10 @@ internal sealed class Gathering(
 
     private readonly Lock _lock = new();
     private readonly Queue<Errand> _waiting = new();
-    private int _underWay;
     private int _faults;
-    private long _lastSent;
+    private int _urgent;
+    private (int Calls, long LastSent) _underWay;
+    private (int Calls, long LastSent) _urgentUnderWay;
 
     /// <summary>Has <paramref name="errand"/> carried; its <see cref="Errand.End"/> tells when it was.</summary>
     public void Add(Errand errand)
@@ -30,6 +32,7 @@ internal sealed class Gathering(
         lock (_lock)
         {
             _waiting.Enqueue(errand);
+            _urgent += errand.IsUrgent ? 1 : 0;
             next = NextNeedsLock();
         }
 
@@ -76,7 +79,8 @@ internal sealed class Gathering(
     {
         lock (_lock)
         {
-            _underWay--;
+            _underWay.Calls--;
+            _urgentUnderWay.Calls -= call.IsUrgent ? 1 : 0;
             if (fault is null)
             {
                 return NextNeedsLock();
@@ -94,35 +98,44 @@ internal sealed class Gathering(
 
             call.Errands.AddRange(_waiting);
             _waiting.Clear();
+            _urgent = 0;
             return null;
         }
     }
 
     private Call? NextNeedsLock()
     {
-        if (!_waiting.TryPeek(out var first) || _underWay == MostUnderWay)
+        if (!_waiting.TryPeek(out var first) || _underWay.Calls == MostUnderWay)
         {
             return null;
         }
 
         var most = mostAtOnce(first);
-        if (_underWay > 0 && _waiting.Count < most && time.GetElapsedTime(_lastSent) < Stagger)
+        var (calls, lastSent) = _urgent > 0 ? _urgentUnderWay : _underWay;
+        if (calls > 0 && _waiting.Count < most && time.GetElapsedTime(lastSent) < Stagger)
         {
             return null;
         }
 
-        var errands = new List<Errand>(Math.Min(most, _waiting.Count));
+        var (errands, urgent) = (new List<Errand>(Math.Min(most, _waiting.Count)), _urgent);
         while (errands.Count < most && _waiting.TryPeek(out var next) && next.Pool == first.Pool)
         {
             errands.Add(_waiting.Dequeue());
+            _urgent -= next.IsUrgent ? 1 : 0;
         }
 
-        _underWay++;
-        _lastSent = time.GetTimestamp();
-        return new Call(errands, _faults);
+        var call = new Call(errands, _urgent < urgent, _faults);
+        _underWay = (_underWay.Calls + 1, time.GetTimestamp());
+        if (call.IsUrgent)
+        {
+            _urgentUnderWay = (_urgentUnderWay.Calls + 1, _underWay.LastSent);
+        }
+
+        return call;
     }
 
     /// <param name="Errands">What it carries.</param>
+    /// <param name="IsUrgent">Urgent ones are among them.</param>
     /// <param name="Faults">How many pauses of the server had been met when it was sent.</param>
-    private sealed record Call(List<Errand> Errands, int Faults);
+    private sealed record Call(List<Errand> Errands, bool IsUrgent, int Faults);
 }

@@ -34,6 +34,8 @@ internal sealed class LeaseErrand : Errand, IValueTaskSource<Lease?>
     /// <summary>False where no backend of the pool can ever take the request.</summary>
     public bool HasBackends => _backends.Indices.Length > 0;
 
+    public override bool IsUrgent => true;
+
     public ValueTask<Lease?> Answer => new(this, _answer.Version);
 
     /// <summary>The backends that may serve the request, as <paramref name="view"/> has them.</summary>
