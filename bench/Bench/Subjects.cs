@@ -41,7 +41,8 @@ internal static class Subjects
             [typeof(Subjects).Assembly.Location, "forward", Text(port), .. to.Select(target => $"http://127.0.0.1:{target}")])),
         new(Memory, (port, to, folder, _) => StartBalancer(port, to, folder, "memory", "")),
         .. Before is null ? [] : new Subject[] { new("before, memory", (port, to, folder, _) => StartBalancer(port, to, folder, "before", "", Before)) },
-        new("roadbalancer, Redis strict", (port, to, folder, redis) => StartBalancer(port, to, folder, "strict", $"redis_connection: 127.0.0.1:{redis}\nredis_key_prefix: 'strict{port}:'\n")),
+        new("roadbalancer, Redis strict", (port, to, folder, redis) => StartBalancer(port, to, folder, "strict", Strict(port, redis))),
+        .. Before is null ? [] : new Subject[] { new("before, Redis strict", (port, to, folder, redis) => StartBalancer(port, to, folder, "strict-before", Strict(port, redis), Before)) },
         new("roadbalancer, Redis relaxed", (port, to, folder, redis) => StartBalancer(port, to, folder, "relaxed", $"redis_connection: 127.0.0.1:{redis}\nredis_key_prefix: 'relaxed{port}:'\nconsistency: relaxed\n")) { MayBeAbsent = true },
     ];
 
@@ -114,6 +115,8 @@ internal static class Subjects
             """);
         return RunningProcess.Start(Core, Path.Combine(program ?? Published, "Roadbalancer.Functions"), ["--config", file]);
     }
+
+    private static string Strict(int port, int redis) => $"redis_connection: 127.0.0.1:{redis}\nredis_key_prefix: 'strict{port}:'\n";
 
     private static string Written(string folder, string name, string text)
     {

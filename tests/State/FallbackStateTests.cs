@@ -174,6 +174,27 @@ public sealed class FallbackStateTests
         Assert.Equal((7L, 0), (known.Sum(backend => backend.Totals.Requests), known.Sum(backend => backend.Vitals.InFlight)));
     }
 
+    [Fact]
+    public async Task AcquireAsync_ManyAtOnceMeetOnePause_MemoryServesThemAndTheStateStaysShared()
+    {
+        await using var server = await RedisServer.StartAsync();
+        await using var instance = new Instance(server.Connection, TimeSpan.FromMilliseconds(500));
+        await instance.StartAsync();
+        await instance.SharedAsync();
+        await instance.State.StopAsync(CancellationToken.None);
+        await instance.ServeAsync(3);
+        await server.SignalAsync("STOP");
+        var leases = await Task.WhenAll(Enumerable.Range(0, 60).Select(_ => instance.AcquireAsync()));
+        await server.SignalAsync("CONT");
+        Assert.False(instance.State.IsFallenBack);
+        await Task.WhenAll(leases.Select(lease => instance.ReleaseAsync(lease).AsTask()));
+        await instance.ServeAsync(3);
+        Assert.False(instance.Log.Has("does not serve"));
+        await instance.State.TurnAsync();
+        var known = (await instance.State.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken)).Backends;
+        Assert.Equal((66L, 0), (known.Sum(backend => backend.Totals.Requests), known.Sum(backend => backend.Vitals.InFlight)));
+    }
+
     private static async Task BreakAsync(RedisServer server, string fault)
     {
         switch (fault)

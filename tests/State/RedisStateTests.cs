@@ -229,7 +229,7 @@ public sealed class RedisStateTests(SharedRedis redis) : BalancerStateContract, 
         // The shared store draws where its leases' numbers begin, and once more whenever it meets a pool.
         memoryChance.NextBits();
         memoryChance.NextBits();
-        var pool = RandomDefinition(chance, 1);
+        var pool = StateHistory.Definition(chance, 1);
         var held = new List<(Lease Shared, Lease Memory)>();
         for (var step = 0; step < 700; step++)
         {
@@ -237,17 +237,7 @@ public sealed class RedisStateTests(SharedRedis redis) : BalancerStateContract, 
             switch (chance.Next(12))
             {
                 case < 6:
-                    var request = new AcquireRequest
-                    {
-                        Pool = pool,
-                        Model = chance.Next(4) == 0 ? null : $"m{chance.Next(3)}",
-                        Panic = chance.Next(4) == 0,
-                        Only = chance.Next(8) == 0 ? chance.Next(pool.Backends.Length) : null,
-                        Roll1 = chance.NextDouble(),
-                        Roll2 = chance.NextDouble(),
-                        SlowStartRoll = chance.Next(8) == 0 ? 0 : chance.NextDouble(),
-                        AffinityKey = chance.NextBits(),
-                    };
+                    var request = StateHistory.Request(pool, chance);
                     var one = await shared.AcquireAsync(request, TestContext.Current.CancellationToken);
                     var other = await memory.AcquireAsync(request, TestContext.Current.CancellationToken);
                     Assert.True((one?.Index, one?.Epoch, one?.IsTrial) == (other?.Index, other?.Epoch, other?.IsTrial), $"{where}: {one?.Index} but {other?.Index} in memory");
@@ -260,7 +250,7 @@ public sealed class RedisStateTests(SharedRedis redis) : BalancerStateContract, 
                 case < 10 when held.Count > 0:
                     var pair = held[chance.Next(held.Count)];
                     held.Remove(pair);
-                    var outcome = RandomOutcome(chance);
+                    var outcome = StateHistory.Outcome(chance);
                     await shared.ReleaseAsync(pair.Shared, outcome);
                     await memory.ReleaseAsync(pair.Memory, outcome);
                     break;
@@ -268,20 +258,20 @@ public sealed class RedisStateTests(SharedRedis redis) : BalancerStateContract, 
                     time.Advance(TimeSpan.FromMilliseconds(chance.Next(4_000)));
                     break;
                 case 11 when chance.Next(3) == 0:
-                    var probe = RandomOutcome(chance);
+                    var probe = StateHistory.Outcome(chance);
                     var index = chance.Next(pool.Backends.Length);
                     await shared.ReleaseAsync(Lease.ForProbe(pool, index), probe);
                     await memory.ReleaseAsync(Lease.ForProbe(pool, index), probe);
                     break;
                 case 11 when chance.Next(12) == 0 && step > 0:
-                    pool = RandomDefinition(chance, pool.Version + 1);
+                    pool = StateHistory.Definition(chance, pool.Version + 1);
                     await shared.PrepareAsync(pool);
                     await memory.AcquireAsync(new AcquireRequest { Pool = pool, Only = 9 }, TestContext.Current.CancellationToken);
                     memoryChance.NextBits();
                     break;
             }
 
-            Compare(await Read(shared), await Read(memory), pool, where);
+            StateHistory.Compare(await Read(shared), await Read(memory), pool, where);
         }
     }
 
@@ -307,42 +297,6 @@ public sealed class RedisStateTests(SharedRedis redis) : BalancerStateContract, 
         {
             time.Advance(step);
             Assert.Null(await state.CatchUpAsync(pool));
-        }
-    }
-
-    private static Pool RandomDefinition(Chance chance, long version)
-    {
-        var strategies = StrategyTable.All;
-        var backends = "abcdef".Select(name => Pools.Backend($"{name}", chance.Next(5)) with { MaxConnections = 1 + chance.Next(6), Priority = chance.Next(2) }).ToList();
-        backends.Add(Pools.Backend("sure"));
-        return new Pool(new Roadbalancer.Options.BalancerOptions { Strategy = strategies[chance.Next(strategies.Count)].Name, Backends = [.. backends] }, version);
-    }
-
-    private static AttemptOutcome RandomOutcome(Chance chance) => new(chance.Next(3) == 0 ? OutcomeKind.Succeeded : (OutcomeKind)chance.Next(Enum.GetValues<OutcomeKind>().Length))
-    {
-        DurationMs = chance.Next(5_000),
-        FirstTokenMs = chance.Next(2) == 0 ? chance.Next(800) : null,
-        InputTokens = chance.Next(100),
-        OutputTokens = chance.Next(2) == 0 ? chance.Next(100) : null,
-        RetryAfter = chance.Next(3) == 0 ? TimeSpan.FromMilliseconds(chance.Next(6_000)) : null,
-        Detail = chance.Next(2) == 0 ? "why" : null,
-    };
-
-    private static void Compare(PoolSnapshot shared, PoolSnapshot memory, Pool pool, string where)
-    {
-        foreach (var backend in pool.Backends)
-        {
-            var (one, other) = (shared.For(backend.Name), memory.For(backend.Name));
-            foreach (var property in typeof(Vitals).GetProperties().Where(property => property.Name is not (nameof(Vitals.AbsentModels) or nameof(Vitals.TrialLeaseId))))
-            {
-                Assert.True(Equals(property.GetValue(one.Vitals), property.GetValue(other.Vitals)),
-                    $"{where}: {property.Name} of {backend.Name} is {property.GetValue(one.Vitals)} but {property.GetValue(other.Vitals)} in memory");
-            }
-
-            Assert.Equal(other.Totals.ByKind, one.Totals.ByKind);
-            Assert.Equal(
-                (other.Totals.Requests, other.Totals.InputTokens, other.Totals.OutputTokens, other.Totals.LastError, other.Totals.Duration.SumMicroseconds, other.Totals.FirstToken.Count),
-                (one.Totals.Requests, one.Totals.InputTokens, one.Totals.OutputTokens, one.Totals.LastError, one.Totals.Duration.SumMicroseconds, one.Totals.FirstToken.Count));
         }
     }
 

@@ -127,6 +127,7 @@ public sealed class StrategyParityTests(SharedRedis redis)
             _capacity = capacity;
             Bytes = new byte[64 + (60 * capacity)];
             BinaryPrimitives.WriteDoubleLittleEndian(Bytes.AsSpan(16), capacity);
+            BinaryPrimitives.WriteDoubleLittleEndian(Bytes.AsSpan(48), double.MaxValue);
         }
 
         public byte[] Bytes { get; }

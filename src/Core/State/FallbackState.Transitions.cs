@@ -5,10 +5,10 @@ namespace Roadbalancer.State;
 /// <content>From Redis to memory and back.</content>
 internal sealed partial class FallbackState
 {
-    /// <summary>A pause of the server (a fork, a slow command) ends one request's call: memory serves that request. Several in a row, and it takes over.</summary>
+    /// <summary>A pause of the server (a fork, a slow command) ends calls that are under way: memory serves their requests. Several in a row, and it takes over.</summary>
     private void Fail(SharedStateException exception)
     {
-        if (!exception.IsTimeout || Interlocked.Increment(ref _timeouts) >= MostTimeouts)
+        if (!exception.IsTimeout || (exception.TryCount() ? Interlocked.Increment(ref _timeouts) : _timeouts) >= MostTimeouts)
         {
             Fall(exception.Message);
             return;

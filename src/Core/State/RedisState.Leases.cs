@@ -22,7 +22,7 @@ internal sealed partial class RedisState
     private static readonly TimeSpan RenewalPeriod = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentDictionary<long, Held> _held = new();
-    private readonly ConcurrentQueue<Settlement> _unsettled = new();
+    private readonly ConcurrentQueue<OutcomeErrand> _unsettled = new();
     private readonly ConcurrentQueue<(string Pool, long Id)> _doubtful = new();
     private readonly SemaphoreSlim _catchingUp = new(1, 1);
 
@@ -45,7 +45,7 @@ internal sealed partial class RedisState
         if (!lease.IsProbe)
         {
             _held.TryRemove(lease.Id, out var held);
-            Keep(new Settlement(lease, outcome, held.Birth, _chance.NextDouble()));
+            Keep(new OutcomeErrand(lease, outcome, held.Birth, _chance.NextDouble()));
         }
     }
 
@@ -78,15 +78,15 @@ internal sealed partial class RedisState
 
     private void Doubt(string pool, long id) => _doubtful.Enqueue((pool, id));
 
-    private void Keep(Settlement settlement)
+    private void Keep(OutcomeErrand errand)
     {
         // A probe says what was true then; the next one says what is.
-        if (settlement.Lease.IsProbe)
+        if (errand.Lease.IsProbe)
         {
             return;
         }
 
-        _unsettled.Enqueue(settlement);
+        _unsettled.Enqueue(errand);
         while (_unsettled.Count > MostUnsettled)
         {
             _unsettled.TryDequeue(out _);
@@ -124,9 +124,15 @@ internal sealed partial class RedisState
 
     private async ValueTask<string?> SendUnsettledAsync()
     {
-        while (TakeAlike(_unsettled) is { Count: > 0 } alike)
+        while (_unsettled.TryPeek(out var first))
         {
-            if (await SendAsync(alike) is { } fault)
+            var alike = new List<OutcomeErrand>();
+            while (alike.Count < MostAtOnce && _unsettled.TryPeek(out var next) && next.Pool == first.Pool && _unsettled.TryDequeue(out next))
+            {
+                alike.Add(next);
+            }
+
+            if (await ExchangeAsync(first.Pool, [], alike) is { } fault)
             {
                 alike.ForEach(_unsettled.Enqueue);
                 return fault;

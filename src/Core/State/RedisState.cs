@@ -33,6 +33,7 @@ internal sealed partial class RedisState : IBalancerState, IAsyncDisposable
     private readonly ConditionalWeakTable<Pool, SharedView> _views = [];
     private readonly ConcurrentDictionary<string, KeySet> _keys = new(StringComparer.Ordinal);
     private readonly Lock _lock = new();
+    private readonly Gathering _gathering;
     private readonly ITimer _renewal;
     private (Pool Pool, Task<SharedView> View)? _enrolling;
     private volatile Pool? _newest;
@@ -52,6 +53,7 @@ internal sealed partial class RedisState : IBalancerState, IAsyncDisposable
 
         // Two instances whose numbers meet while both leases live: less likely than 1 in 10^9, and it costs one place for 30 s.
         _lastLeaseId = (long)(chance.NextBits() % LeaseIds);
+        _gathering = new Gathering(time, MostOf, CarryAsync, GiveUp);
         _renewal = time.CreateTimer(_ => _ = RenewQuietlyAsync(), null, RenewalPeriod, RenewalPeriod);
     }
 
@@ -61,47 +63,21 @@ internal sealed partial class RedisState : IBalancerState, IAsyncDisposable
     /// <summary>Raised with the version of the run-time changes of a pool that a reply told of.</summary>
     public event Action<string, long>? VersionSeen;
 
-    public async ValueTask<Lease?> AcquireAsync(AcquireRequest request, CancellationToken cancellationToken)
+    public ValueTask<Lease?> AcquireAsync(AcquireRequest request, CancellationToken cancellationToken)
     {
-        for (var tries = 0; tries < MostTries; tries++)
+        if (!_views.TryGetValue(request.Pool, out var view))
         {
-            var view = await ViewAsync(request.Pool);
-            var selection = view.For(request);
-            if (selection.Indices.Length == 0)
-            {
-                return null;
-            }
-
-            var id = NextLeaseId();
-            var reply = await _link.EvaluateAsync(StateScripts.Acquire(request.Pool.Strategy), KeysOf(request.Pool.Name).Choice, Arguments(request, view, selection, id));
-            if (reply.Fault is { } fault)
-            {
-                Doubt(request.Pool.Name, id);
-                throw new SharedStateException(fault);
-            }
-
-            var told = reply.Bytes;
-            See(request.Pool.Name, ReadDouble(told, 20));
-            switch (BinaryPrimitives.ReadUInt16LittleEndian(told))
-            {
-                case 0:
-                    return null;
-                case 1:
-                    var lease = new Lease(
-                        request.Pool, selection.Indices[BinaryPrimitives.ReadUInt16LittleEndian(told.AsSpan(2))], id, (long)ReadDouble(told, 12), ReadDouble(told, 4) > 0)
-                    {
-                        Model = request.Model,
-                        IsShared = true,
-                    };
-                    _held[id] = new Held(lease, ReadDouble(told, 28));
-                    return lease;
-                default:
-                    _views.Remove(request.Pool);
-                    break;
-            }
+            return AcquireUnseenAsync(request);
         }
 
-        throw new SharedStateException("the slots keep changing");
+        var errand = new LeaseErrand(request, NextLeaseId(), view);
+        if (!errand.HasBackends)
+        {
+            return default;
+        }
+
+        _gathering.Add(errand);
+        return errand.Answer;
     }
 
     public ValueTask ReleaseAsync(Lease lease, AttemptOutcome outcome) => lease.TryReturn() ? SettleAsync(lease, outcome) : default;
@@ -155,18 +131,14 @@ internal sealed partial class RedisState : IBalancerState, IAsyncDisposable
 
     private void See(string pool, double version) => VersionSeen?.Invoke(pool, (long)version);
 
-    private RedisValue[] Arguments(in AcquireRequest request, SharedView view, in SharedView.Selection selection, long id)
-    {
-        RedisValue call = SharedView.Pack(
-            Clock(), view.Generation, id, LeaseMs, request.Pool.Options.SlowStart.TotalMilliseconds, request.Roll1, request.Roll2, request.SlowStartRoll,
-            request.Panic ? 1 : 0, request.Pool.Options.HealthCheckEnabled ? 1 : 0, request.Pool.Backends.Length);
-        return request.Pool.Strategy is ConsistentHash
-            ? [call, selection.Packed, Shortened(request.Model), view.RingOrder(selection, request.AffinityKey)]
-            : [call, selection.Packed, Shortened(request.Model)];
-    }
-
     /// <summary>Clients choose model names, so that one is not remembered beyond reason.</summary>
     private static string Shortened(string? model) => model is { Length: <= LongestModel } ? model : "";
+
+    private async ValueTask<Lease?> AcquireUnseenAsync(AcquireRequest request)
+    {
+        await ViewAsync(request.Pool);
+        return await AcquireAsync(request, CancellationToken.None);
+    }
 
     private ValueTask<SharedView> ViewAsync(Pool pool)
     {

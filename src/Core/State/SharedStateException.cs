@@ -3,6 +3,11 @@ namespace Roadbalancer.State;
 /// <summary>The shared store did not do what it was asked. <see cref="RedisState"/> alone throws it and <see cref="FallbackState"/> alone catches it.</summary>
 internal sealed class SharedStateException(string reason) : Exception(reason)
 {
+    private int _counted;
+
     /// <summary>It may do so yet: the call's time was over.</summary>
     public bool IsTimeout => Message.StartsWith(Redis.RedisLink.TimedOut, StringComparison.Ordinal);
+
+    /// <summary>True the first time only: many requests may wait for one call.</summary>
+    public bool TryCount() => Interlocked.Exchange(ref _counted, 1) == 0;
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using Roadbalancer.Backends;
 using StackExchange.Redis;
 
@@ -7,7 +8,11 @@ namespace Roadbalancer.State;
 /// <summary>One <see cref="Pool"/> as the scripts know it: the slot of each backend, and what does not change packed for sending.</summary>
 internal sealed class SharedView
 {
+    /// <summary>Models for which the backends that serve them are remembered; clients name models as they like.</summary>
+    private const int MostModels = 256;
+
     private readonly Pool _pool;
+    private readonly ConcurrentDictionary<string, Selection> _byModel = new(StringComparer.Ordinal);
     private readonly int[] _byPriority;
     private readonly bool _allTakeAny;
     private readonly Selection _all;
@@ -27,6 +32,7 @@ internal sealed class SharedView
         _all = Select([.. _byPriority]);
         Settings = PackSettings(pool.Options);
         SlotBytes = PackWords(slots);
+        BoardSize = Math.Max(4_096, 64 + (12 * (slots.DefaultIfEmpty(0).Max() + 8)));
     }
 
     public Pool Pool => _pool;
@@ -38,6 +44,9 @@ internal sealed class SharedView
     /// <summary>By index in the pool.</summary>
     public int[] Slots { get; }
 
+    /// <summary>How many bytes of the board a choice reads at first: all of a small one, of a large one head, loads and the first column.</summary>
+    public int BoardSize { get; }
+
     /// <summary><see cref="Slots"/> for <c>renew</c>.</summary>
     public byte[] SlotBytes { get; }
 
@@ -47,25 +56,31 @@ internal sealed class SharedView
     /// <summary>The backends that configuration and the request itself do not rule out.</summary>
     public Selection For(in AcquireRequest request)
     {
-        if (_allTakeAny && Eligibility.AsksForNothing(request))
+        if (!Eligibility.AsksForNothing(request))
+        {
+            return Left(request);
+        }
+
+        if (_allTakeAny)
         {
             return _all;
         }
 
-        var left = new List<int>(_byPriority.Length);
-        foreach (var index in _byPriority)
+        var model = request.Model ?? "";
+        if (!_byModel.TryGetValue(model, out var selection))
         {
-            if (Eligibility.Standing(request, index) == Obstacle.None)
+            selection = Left(request);
+            if (_byModel.Count < MostModels)
             {
-                left.Add(index);
+                _byModel.TryAdd(model, selection);
             }
         }
 
-        return left.Count == _byPriority.Length ? _all : Select([.. left]);
+        return selection;
     }
 
     /// <summary>The positions in <paramref name="selection"/>, from 1, in the order in which a walk from <paramref name="key"/> meets them.</summary>
-    public byte[] RingOrder(in Selection selection, ulong key)
+    public byte[] RingOrder(Selection selection, ulong key)
     {
         var ring = _pool.Ring;
         var positionOf = new int[_pool.Backends.Length];
@@ -100,6 +115,20 @@ internal sealed class SharedView
         }
 
         return bytes;
+    }
+
+    private Selection Left(in AcquireRequest request)
+    {
+        var left = new List<int>(_byPriority.Length);
+        foreach (var index in _byPriority)
+        {
+            if (Eligibility.Standing(request, index) == Obstacle.None)
+            {
+                left.Add(index);
+            }
+        }
+
+        return left.Count == _byPriority.Length ? _all : Select([.. left]);
     }
 
     private static byte[] PackWords(ReadOnlySpan<int> numbers)
@@ -139,7 +168,7 @@ internal sealed class SharedView
             }
         }
 
-        var bytes = new byte[4 + (2 * ends.Count) + (16 * n)];
+        var bytes = new byte[4 + (2 * ends.Count) + (16 * n) + 4];
         var to = bytes.AsSpan();
         Word(ref to, n);
         Word(ref to, ends.Count);
@@ -173,6 +202,8 @@ internal sealed class SharedView
             Long(ref to, (uint)Math.Min(uint.MaxValue, _pool.Backends[index].Timeout.TotalMilliseconds));
         }
 
+        var most = n == 0 ? 0 : _pool.Backends[indices[0]].MaxConnections;
+        Long(ref to, Array.TrueForAll(indices, index => _pool.Backends[index].MaxConnections == most) ? most : 0);
         return new Selection(indices, bytes);
     }
 
@@ -190,5 +221,5 @@ internal sealed class SharedView
 
     /// <param name="Indices">Into the pool, by priority, then in its order.</param>
     /// <param name="Packed">The same for the script, with what does not change of each.</param>
-    public readonly record struct Selection(int[] Indices, RedisValue Packed);
+    public sealed record Selection(int[] Indices, RedisValue Packed);
 }

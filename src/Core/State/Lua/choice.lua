@@ -5,5 +5,7 @@ local roll1, roll2, ring
 local balances
 local pick
 local keepsBalance = false
+-- Slots and weights are read one by one as they are asked for: who looks at all of them calls this first.
+local readAll = function() end
 
 local function loadOf(position) return inFlight[slots[position] + 1] end

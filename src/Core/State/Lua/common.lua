@@ -1,5 +1,6 @@
 -- Shared by all scripts of a pool: where things are, and the rules that more than one script needs.
--- KEYS[1] board   what every choice reads, one string: a header of 8 doubles, then columns, one number a slot:
+-- KEYS[1] board   what every choice reads, one string: a header of 8 doubles (see readHead; until failedUntil a failure load may count),
+--                 then columns, one number a slot:
 --                 in flight (4 bytes), quiet, balance, epoch, failure load, its time, latency, its time (8 bytes each)
 -- KEYS[2] cards   what only a change reads, one string: a row of 112 bytes a slot
 -- KEYS[3] leases  sorted by expiry: "slot:id", or "#id" for all of an instance that reports its load; "~…" remembers an expired one,
@@ -15,13 +16,14 @@ local CLOSED, OPEN, TRIAL = 0, 1, 2
 local FADE_MS = 10000
 
 local unpack_, pack_ = struct.unpack, struct.pack
-local board, capacity, generation, version, nextExpiry, turn, birth, digest
+local board, capacity, generation, version, nextExpiry, turn, birth, digest, failedUntil
 local most, now
+local columns
 
 local function readHead()
   if not board or #board < HEADER then return false end
-  local spare
-  birth, generation, capacity, version, digest, nextExpiry, spare, turn = unpack_('<dddddddd', board)
+  columns = {}
+  birth, generation, capacity, version, digest, nextExpiry, failedUntil, turn = unpack_('<dddddddd', board)
   local size = HEADER + capacity * (4 + 8 * COLUMNS)
   return #board == (most and math.min(most, size) or size)
 end
@@ -42,10 +44,13 @@ end
 
 -- Offsets count from 0.
 local function cell(column, slot) return HEADER + 4 * capacity + 8 * (capacity * column + slot) end
-local function column(which) return { unpack_('<' .. string.rep('d', capacity), board, cell(which, 0) + 1) } end
 local function bytesAt(at, count)
   if at + count <= #board then return string.sub(board, at + 1, at + count) end
   return redis.call('GETRANGE', KEYS[1], at, at + count - 1)
+end
+local function column(which)
+  columns[which] = columns[which] or { unpack_('<' .. string.rep('d', capacity), bytesAt(cell(which, 0), 8 * capacity)) }
+  return columns[which]
 end
 local function get(which, slot) return (unpack_('<d', bytesAt(cell(which, slot), 8))) end
 local function set(which, slot, value) redis.call('SETRANGE', KEYS[1], cell(which, slot), pack_('<d', value)) end

@@ -13,7 +13,7 @@ if existed then
 end
 if not existed then
   for i = 1, 6 do redis.call('DEL', KEYS[i]) end
-  birth, generation, capacity, digest, nextExpiry, turn, cards = fresh, fresh, 0, 0, now, 0, ''
+  birth, generation, capacity, digest, nextExpiry, failedUntil, turn, cards = fresh, fresh, 0, 0, now, 0, 0, ''
   version = tonumber(redis.call('HGET', KEYS[7], 'v') or 0)
   redis.call('ZADD', KEYS[3], 'inf', '')
   redis.call('SETRANGE', KEYS[5], 0, '\0')
@@ -81,7 +81,7 @@ if digest ~= wanted then
   digest = wanted
 end
 
-local parts = { pack_('<dddddddd', birth, generation, capacity, version, digest, nextExpiry, 0, turn),
+local parts = { pack_('<dddddddd', birth, generation, capacity, version, digest, nextExpiry, failedUntil, turn),
   pack_('<' .. string.rep('I4', capacity), unpack(loads, 1, capacity)) }
 for k = 0, COLUMNS - 1 do parts[#parts + 1] = pack_('<' .. string.rep('d', capacity), unpack(columns[k], 1, capacity)) end
 local packed = {}

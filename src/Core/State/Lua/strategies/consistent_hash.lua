@@ -1,11 +1,14 @@
 -- Bounded loads: the first in the ring's order whose share, times 1.25, one more request does not exceed. The caller walks the ring
 -- and sends the order in which its walk meets the backends.
 pick = function(candidates, n)
-  local load, total, indexOf = 1, 0, {}
+  readAll()
+  local slots, weights, inFlight, indexOf = slots, weights, inFlight, {}
+  local load, total = 1, 0
   for i = 1, n do
-    load = load + loadOf(candidates[i])
-    total = total + weights[candidates[i]]
-    indexOf[candidates[i]] = i
+    local position = candidates[i]
+    load = load + inFlight[slots[position] + 1]
+    total = total + weights[position]
+    indexOf[position] = i
   end
   local first
   for step = 1, #ring do
