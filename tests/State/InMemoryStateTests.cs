@@ -34,6 +34,7 @@ public sealed class InMemoryStateTests : BalancerStateContract
         var state = new InMemoryState(new ManualTime(), new Chance(1));
         var pool = Pools.Of("least_connections", [.. Enumerable.Repeat(1, 26)]);
         var request = new AcquireRequest { Pool = pool, Model = "m" };
+        var outcome = new AttemptOutcome(OutcomeKind.Succeeded) { DurationMs = 3 };
         await Turn();
         var before = GC.GetAllocatedBytesForCurrentThread();
         for (var i = 0; i < 1_000; i++)
@@ -47,7 +48,7 @@ public sealed class InMemoryStateTests : BalancerStateContract
         ValueTask Turn()
         {
             var taken = state.AcquireAsync(request, TestContext.Current.CancellationToken);
-            return state.ReleaseAsync(taken.GetAwaiter().GetResult()!, new AttemptOutcome(OutcomeKind.Succeeded) { DurationMs = 3 });
+            return state.ReleaseAsync(taken.GetAwaiter().GetResult()!, outcome);
         }
     }
 
