@@ -5,6 +5,7 @@ using Roadbalancer.Proxy;
 using Roadbalancer.State;
 using Roadbalancer.Strategies;
 using Roadbalancer.Tests.Support;
+using Roadbalancer.Tests.Wire;
 
 namespace Roadbalancer.Tests.Health;
 
@@ -73,6 +74,33 @@ public sealed class HealthProbeTests
         time.Advance(TimeSpan.FromSeconds(0.2));
         var (outcome, snapshot) = await Await.For(probing, "the probe's end");
         Assert.Equal((OutcomeKind.TimedOut, 1, 0d), (outcome.Kind, snapshot.Vitals.ConsecutiveFailures, snapshot.Vitals.LatencyMs));
+    }
+
+    [Fact]
+    public async Task ProbeAsync_KeptConnectionClosesAsItIsUsed_AsksAgainOnANewOne()
+    {
+        const string Answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+        var isFirst = true;
+        await using var server = BareServer.Start(async peer =>
+        {
+            var closesLater = isFirst;
+            isFirst = false;
+            await peer.ReadRequestAsync();
+            await peer.WriteAsync(Answer);
+            await peer.ReadRequestAsync();
+            if (!closesLater)
+            {
+                await peer.WriteAsync(Answer);
+            }
+        });
+        var pool = Pools.Of(new BalancerOptions(), new Backend { Name = "a", BaseUrl = server.Url });
+        using var forwarder = new Forwarder(TimeProvider.System);
+        var probe = new HealthProbe(new InMemoryState(TimeProvider.System, new Chance(1)), forwarder, TimeProvider.System);
+
+        Assert.Equal(OutcomeKind.Succeeded, (await probe.ProbeAsync(pool, 0, TestContext.Current.CancellationToken)).Kind);
+        Assert.Equal(OutcomeKind.Succeeded, (await probe.ProbeAsync(pool, 0, TestContext.Current.CancellationToken)).Kind);
+
+        Assert.Equal(2, server.Accepted);
     }
 
     private static async Task<(AttemptOutcome Outcome, BackendSnapshot Snapshot)> ProbeAsync(Uri url, Func<Backend, Backend>? change = null, TimeProvider? time = null)

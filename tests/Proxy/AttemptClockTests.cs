@@ -21,6 +21,57 @@ public sealed class AttemptClockTests
     }
 
     [Fact]
+    public void Begin_ClockThatServedBefore_KeepsToTheNewLimitOnly()
+    {
+        using var clocks = new AttemptClocks(_time);
+        using var first = Exchange(total: 100);
+        using var second = Exchange(total: 100);
+        var served = clocks.Begin(first);
+        served.Arm(TimeSpan.FromSeconds(5), OutcomeKind.FirstTokenTimedOut);
+        served.Dispose();
+
+        using var clock = clocks.Begin(second);
+        clock.Arm(TimeSpan.FromSeconds(20), OutcomeKind.TimedOut);
+
+        Assert.Same(served, clock);
+        _time.Advance(TimeSpan.FromSeconds(19));
+        Assert.False(clock.Token.IsCancellationRequested);
+        _time.Advance(TimeSpan.FromSeconds(1.1));
+        Assert.Equal((true, OutcomeKind.TimedOut), (clock.Token.IsCancellationRequested, clock.Reason));
+    }
+
+    [Fact]
+    public void Begin_ClockThatFiredBefore_IsAnother()
+    {
+        using var clocks = new AttemptClocks(_time);
+        using var exchange = Exchange(total: 100);
+        var fired = clocks.Begin(exchange);
+        fired.Arm(TimeSpan.FromSeconds(5), OutcomeKind.TimedOut);
+        _time.Advance(TimeSpan.FromSeconds(6));
+        fired.Dispose();
+
+        using var clock = clocks.Begin(exchange);
+
+        Assert.NotSame(fired, clock);
+        Assert.False(clock.Token.IsCancellationRequested);
+    }
+
+    [Fact]
+    public void Return_MoreThanAreKept_NoneServesTwiceAtOnce()
+    {
+        using var clocks = new AttemptClocks(_time);
+        using var exchange = Exchange(total: 100);
+        foreach (var clock in Enumerable.Range(0, 1100).Select(_ => clocks.Begin(exchange)).ToArray())
+        {
+            clock.Dispose();
+        }
+
+        var again = Enumerable.Range(0, 1100).Select(_ => clocks.Begin(exchange)).ToArray();
+        Assert.Equal(again.Length, again.Distinct().Count());
+        Array.ForEach(again, clock => clock.Dispose());
+    }
+
+    [Fact]
     public void Arm_SoonerThanTheDeadline_GivesItsReason()
     {
         using var exchange = Exchange(total: 10);

@@ -21,4 +21,37 @@ public sealed class KeepAliveWaitTests
 
         Assert.Equal(7, await Await.For(waiting, "the result"));
     }
+
+    [Fact]
+    public Task WhileAsync_SpeakingFails_EndsOnlyWithTheWork() => Task.Run(async () =>
+    {
+        var time = new ManualTime();
+        var work = new TaskCompletionSource<int>();
+        var body = new FaultyStream();
+        var http = new DefaultHttpContext { Response = { Body = body } };
+        var waiting = new KeepAlive(http, "req_test", TimeSpan.FromSeconds(15), time).WhileAsync(work.Task);
+        time.Advance(TimeSpan.FromSeconds(15));
+        await Await.For(body.Asked.Task, "the comment");
+
+        // What waits for the writing goes on in here, as there is no context to post it to.
+        body.Fault.SetException(new NotSupportedException());
+        Assert.False(waiting.IsCompleted);
+        work.SetResult(7);
+
+        await Assert.ThrowsAsync<NotSupportedException>(() => waiting);
+    });
+
+    /// <summary>Takes nothing, by a fault that no client causes.</summary>
+    private sealed class FaultyStream : MemoryStream
+    {
+        public TaskCompletionSource Asked { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource Fault { get; } = new();
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Asked.TrySetResult();
+            return new(Fault.Task);
+        }
+    }
 }

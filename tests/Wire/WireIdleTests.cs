@@ -10,8 +10,9 @@ public sealed class WireIdleTests
     private static readonly UpstreamScript Echo = (request, connection, _) => connection.RespondAsync(200, request.Body, "text/plain");
 
     [Theory]
-    [InlineData("timeout=5", 4, true)]
-    [InlineData("timeout=5", 5, false)]
+    [InlineData("timeout=5", 3, true)]
+    [InlineData("timeout=5", 4, false)]
+    [InlineData("timeout=1", 0, false)]
     [InlineData("max=5", 14, true)]
     public async Task SendAsync_IdleForAsLongAsTheBackendKeepsIt_NewConnection(string keepAlive, int seconds, bool isSame)
     {

@@ -43,7 +43,7 @@ internal sealed class Pool
 
     /// <summary>Who may manage; made when first asked for. A secret that is a client's too, by a key made at run time, is the client's alone.</summary>
     public KeyRing AdminKeys => field ??= new KeyRing(
-        [.. Options.AdminKeys.Where(admin => !Options.ClientKeys.Any(client => client.Hash == admin.Hash))], isClosed: !Options.AdminKeys.IsEmpty);
+        [.. Options.AdminKeys.Where(admin => !Options.ClientKeys.Any(client => client.Hash == admin.Hash))], isClosed: !Options.AdminKeys.IsEmpty, remembers: false);
 
     public IStrategy Strategy { get; }
 

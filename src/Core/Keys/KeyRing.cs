@@ -8,7 +8,10 @@ using Roadbalancer.Options;
 namespace Roadbalancer.Keys;
 
 /// <summary>The keys that clients may present, as hashes; looked up in a time that tells nothing of them.</summary>
-internal sealed class KeyRing(ImmutableArray<ClientKey> keys, bool isClosed = false)
+/// <param name="keys">The keys.</param>
+/// <param name="isClosed">Closed also without keys.</param>
+/// <param name="remembers">Keys presented of late are kept as they are, so that the next request is not hashed.</param>
+internal sealed class KeyRing(ImmutableArray<ClientKey> keys, bool isClosed = false, bool remembers = true)
 {
     private const int LongestKey = 1024;
 
@@ -55,6 +58,11 @@ internal sealed class KeyRing(ImmutableArray<ClientKey> keys, bool isClosed = fa
         if (_keys.Length == 0 || presented.IsEmpty || presented.Length > LongestKey)
         {
             return null;
+        }
+
+        if (!remembers)
+        {
+            return ByHash(presented);
         }
 
         // The hash that chooses the place is random to the process, and what lies there is compared whole.

@@ -24,7 +24,7 @@ internal sealed class Forwarder(TimeProvider time) : IDisposable
         var route = BackendRoute.Of(backend);
         var request = new WireRequest(from.Method, route.TargetOf(exchange.Path, exchange.Shape, from.QueryString.Value), route.Host);
         CopyHeaders(exchange, backend, route, span is not null, request);
-        span?.PassOn(request);
+        span?.PassOn(request, route);
         request.Add(route.OwnLines);
         request.End(body, hasBody: !(HttpMethods.IsGet(from.Method) || HttpMethods.IsHead(from.Method) || HttpMethods.IsDelete(from.Method)));
         return _connections.SendAsync(request, route.Origin, backend.ConnectTimeout, cancellationToken);
@@ -32,13 +32,17 @@ internal sealed class Forwarder(TimeProvider time) : IDisposable
 
     /// <summary>Sends a request of our own, a probe or a look at the models, with the backend's credentials.</summary>
     /// <param name="uri">Below the backend's base URL, or its host: see <see cref="Resolve"/>.</param>
-    public ValueTask<WireResponse> GetAsync(Backend backend, Uri uri, CancellationToken cancellationToken)
+    public async ValueTask<WireResponse> GetAsync(Backend backend, Uri uri, CancellationToken cancellationToken)
     {
-        var route = BackendRoute.Of(backend);
-        var request = new WireRequest(HttpMethods.Get, uri.PathAndQuery, route.Host);
-        request.Add(route.OwnLines);
-        request.End(default, hasBody: false);
-        return _connections.SendAsync(request, route.Origin, backend.ConnectTimeout, cancellationToken);
+        try
+        {
+            return await GetOnceAsync(backend, uri, cancellationToken);
+        }
+        catch (HttpRequestException exception) when (exception.HttpRequestError == HttpRequestError.ResponseEnded)
+        {
+            // Most likely it was closing an idle connection at that moment, which is not a sign of ill health.
+            return await GetOnceAsync(backend, uri, cancellationToken);
+        }
     }
 
     /// <summary>An absolute address below the backend's base URL (below its host, for a path that begins with a slash), with the backend's own query.</summary>
@@ -53,6 +57,15 @@ internal sealed class Forwarder(TimeProvider time) : IDisposable
     {
         _connections.Dispose();
         Clocks.Dispose();
+    }
+
+    private ValueTask<WireResponse> GetOnceAsync(Backend backend, Uri uri, CancellationToken cancellationToken)
+    {
+        var route = BackendRoute.Of(backend);
+        var request = new WireRequest(HttpMethods.Get, uri.PathAndQuery, route.Host);
+        request.Add(route.OwnLines);
+        request.End(default, hasBody: false);
+        return _connections.SendAsync(request, route.Origin, backend.ConnectTimeout, cancellationToken);
     }
 
     private static void CopyHeaders(Exchange exchange, Backend backend, BackendRoute route, bool isTraced, WireRequest request)

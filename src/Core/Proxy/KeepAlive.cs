@@ -32,9 +32,20 @@ internal sealed class KeepAlive(HttpContext http, string requestId, TimeSpan per
             // What came just when the time was over counts: only the work itself says how it ended.
             var left = period - time.GetElapsedTime(_quietSince);
             await ((Task)work).WaitAsync(left > Least ? left : Least, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (!work.IsCompleted)
+            if (work.IsCompleted)
+            {
+                break;
+            }
+
+            try
             {
                 await SpeakAsync();
+            }
+            catch
+            {
+                // A bug. What was lent to the work may be taken back only when it has ended.
+                await ((Task)work).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                throw;
             }
         }
 

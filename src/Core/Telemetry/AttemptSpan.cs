@@ -10,10 +10,16 @@ namespace Roadbalancer.Telemetry;
 internal sealed class AttemptSpan(Activity? activity, Activity carrier) : IDisposable
 {
     /// <summary>Puts the span where the client's own <c>traceparent</c> and <c>tracestate</c> were.</summary>
-    public void PassOn(WireRequest request)
+    /// <param name="request">The request to the backend.</param>
+    /// <param name="route">A backend whose configuration sets one of them keeps it.</param>
+    public void PassOn(WireRequest request, BackendRoute route)
     {
-        request.Add("traceparent", carrier.Id);
-        if (carrier.TraceStateString is { Length: > 0 } state)
+        if (!route.Sets("traceparent"))
+        {
+            request.Add("traceparent", carrier.Id);
+        }
+
+        if (carrier.TraceStateString is { Length: > 0 } state && !route.Sets("tracestate"))
         {
             request.Add("tracestate", state);
         }

@@ -19,6 +19,12 @@ internal sealed class WirePool : IDisposable
     /// <summary>Names are looked up again now and then, so that a backend that moved is found.</summary>
     private static readonly TimeSpan LongestLife = TimeSpan.FromMinutes(5);
 
+    /// <summary>A backend counts from its own last byte, and its closing takes its time to get here.</summary>
+    private static readonly TimeSpan IdleMargin = TimeSpan.FromSeconds(1);
+
+    /// <summary>Idle connections that one sweep asks the system about; requests wait for the pool meanwhile.</summary>
+    private const int MostLookedAt = 64;
+
     private static readonly TimeSpan SweepPeriod = TimeSpan.FromSeconds(15);
 
     private readonly TimeProvider _time;
@@ -181,7 +187,10 @@ internal sealed class WirePool : IDisposable
             lock (idle)
             {
                 var now = _time.GetTimestamp();
-                byStale = idle.Reverse().ToLookup(connection => IsStale(connection, now));
+                var looks = MostLookedAt;
+
+                // Those that have been idle longest first. Taking one finds out by itself whether it is closed.
+                byStale = idle.Reverse().ToLookup(connection => IsOver(connection, now) || (looks-- > 0 && connection.LooksClosed()));
                 idle.Clear();
                 foreach (var kept in byStale[false])
                 {
@@ -198,9 +207,8 @@ internal sealed class WirePool : IDisposable
 
     /// <summary>The backend said how long it would keep it, and may be closing it at this moment.</summary>
     private bool IsPastItsWord(WireConnection connection) =>
-        connection.IdleLimitSeconds is { } seconds && _time.GetElapsedTime(connection.IdleSince) >= TimeSpan.FromSeconds(seconds);
+        connection.IdleLimitSeconds is { } seconds && _time.GetElapsedTime(connection.IdleSince) >= TimeSpan.FromSeconds(seconds) - IdleMargin;
 
-    private bool IsStale(WireConnection connection, long now) =>
-        _time.GetElapsedTime(connection.IdleSince, now) > LongestIdle || _time.GetElapsedTime(connection.OpenedAt, now) > LongestLife || IsPastItsWord(connection)
-        || connection.LooksClosed();
+    private bool IsOver(WireConnection connection, long now) =>
+        _time.GetElapsedTime(connection.IdleSince, now) > LongestIdle || _time.GetElapsedTime(connection.OpenedAt, now) > LongestLife || IsPastItsWord(connection);
 }
