@@ -19,16 +19,18 @@ internal sealed class KeyAccounts(RedisKeyBase? shared = null)
     /// <summary>Learns what settlements of other instances have left, if the shared store answers. Nothing for an instance alone.</summary>
     public async Task FollowAsync()
     {
-        if (shared is not null && await shared.ReadAsync([]) is { } found)
+        if (shared is not null && await shared.ReadAsync() is { } found)
         {
             Take(found);
         }
     }
 
-    /// <summary>What an earlier settlement, of whichever instance, left in the shared store; null when that does not answer.</summary>
-    /// <param name="histories">Whose hours and days are wanted too; null for those of all.</param>
-    public async ValueTask<IReadOnlyDictionary<string, BackendRecord>?> ReadBaseAsync(IReadOnlyCollection<string>? histories) =>
-        shared is null ? Nothing : await shared.ReadAsync(histories);
+    /// <summary>What an earlier settlement, of whichever instance, left in the shared store, without hours and days; null when that does not answer.</summary>
+    public async ValueTask<IReadOnlyDictionary<string, BackendRecord>?> ReadBaseAsync() => shared is null ? Nothing : await shared.ReadAsync();
+
+    /// <summary>The same of <paramref name="names"/> with hours and days.</summary>
+    public async ValueTask<IReadOnlyDictionary<string, BackendRecord>?> ReadLogsAsync(IEnumerable<string> names) =>
+        shared is null ? Nothing : await shared.ReadLogsAsync(names);
 
     /// <summary>Leaves what the ledger holds for the other instances, as far as it is not there. False when the shared store does not answer.</summary>
     public async ValueTask<bool> KeepBaseAsync(IEnumerable<KeyValuePair<string, BackendRecord>> held, IReadOnlyDictionary<string, BackendRecord> there) =>

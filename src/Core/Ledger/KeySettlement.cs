@@ -108,8 +108,18 @@ internal sealed class KeySettlement(PoolSource pools, KeyUsage usage, KeyAccount
     /// <summary>The shared base, with hours and days where the ledger has lost a record; elsewhere those of the ledger stay, and need not be read. Null when Redis does not answer.</summary>
     private async Task<IReadOnlyDictionary<string, BackendRecord>?> ReadBaseAsync(Dictionary<string, BackendRecord> held)
     {
-        var shared = await accounts.ReadBaseAsync([]);
-        return shared?.Keys.Where(name => !held.ContainsKey(name)).ToList() is { Count: > 0 } lost ? await accounts.ReadBaseAsync(lost) : shared;
+        if (await accounts.ReadBaseAsync() is not { } shared || await accounts.ReadLogsAsync(shared.Keys.Where(name => !held.ContainsKey(name))) is not { } lost)
+        {
+            return null;
+        }
+
+        var whole = new Dictionary<string, BackendRecord>(shared, StringComparer.OrdinalIgnoreCase);
+        foreach (var (name, record) in lost)
+        {
+            whole[name] = record;
+        }
+
+        return whole;
     }
 
     /// <summary>Keys come and go without end, their accounts may not.</summary>
