@@ -88,20 +88,22 @@ internal sealed class KeySettlement(PoolSource pools, KeyUsage usage, KeyAccount
     {
         var inputs = puts.Select(pair => (pair.Key, pair.Value.ToJson())).ToList();
         var states = await run.SendAllAsync(KeyEntity.Name, inputs, (key, state) => BackendRecord.Parse(state).Version != puts[key].After, cancellationToken);
+        var settled = 0;
         foreach (var (key, state) in states)
         {
             // Another's put may have been faster: then the next run goes on from that one.
-            held[EntityKey.NameOf(key)!] = BackendRecord.Parse(state);
+            var record = held[EntityKey.NameOf(key)!] = BackendRecord.Parse(state);
+            settled += record.Version == puts[key].Version ? 1 : 0;
         }
 
-        if (states.Count > 0)
+        if (settled > 0)
         {
-            run.Tell(string.Create(CultureInfo.InvariantCulture, $"settled {states.Count} client keys"));
+            run.Tell(string.Create(CultureInfo.InvariantCulture, $"settled {settled} client keys"));
         }
 
-        if (states.Count < puts.Count)
+        if (settled < puts.Count)
         {
-            run.Miss(string.Create(CultureInfo.InvariantCulture, $"client keys: {puts.Count - states.Count} of {puts.Count} not confirmed yet"));
+            run.Miss(string.Create(CultureInfo.InvariantCulture, $"client keys: {puts.Count - settled} of {puts.Count} not confirmed yet"));
         }
     }
 
