@@ -48,7 +48,7 @@ public sealed class SharedKeyHistoryTests(SharedRedis redis)
             HealthCheckEnabled = false,
             ClientKeys = [.. Enumerable.Range(0, 150).Select(i => new ClientKey($"k{i}", $"secret{i}"))],
         });
-        var from = DateTimeOffset.UtcNow.AddDays(-30).ToUnixTimeSeconds();
+        var from = TimeProvider.System.GetUtcNow().AddDays(-30).ToUnixTimeSeconds();
         var refused = await host.CallAsync("GET", $"/history?key=*&step=3600&from={from}");
         Assert.Equal((HttpStatusCode.BadRequest, "invalid_parameter"), (refused.Status, refused.Code));
         Assert.Equal(150, (await host.DoAsync("GET", $"/history?key=*&step=86400&from={from}")).Data.GetProperty("keys").GetArrayLength());
@@ -69,6 +69,56 @@ public sealed class SharedKeyHistoryTests(SharedRedis redis)
         });
         var reply = await host.CallAsync("GET", $"/history?key={key}");
         Assert.Equal((HttpStatusCode.ServiceUnavailable, "redis_unavailable"), (reply.Status, reply.Code));
+    }
+
+    [Fact]
+    public async Task ReadAsync_TotalsOften_ReadsWhatTheLedgerHoldsOnceInTwoSeconds()
+    {
+        await using var link = redis.Server.Link();
+        Assert.Null(await link.ConnectAsync());
+        await KeepAsync(link, ["a"]);
+        await using var instance = new SettlingInstance(_time, 1, link, _prefix);
+        var calls = new ConcurrentQueue<string>();
+        link.Called = (script, _, _) => calls.Enqueue(script);
+        async Task<(long Requests, int Readings)> Read() => ((await instance.KeyTotals.ReadAsync(["a"]))["a"].Requests, calls.Count(script => script == "base_read"));
+
+        Assert.Equal((2, 1), await Read());
+        Assert.Equal((2, 1), await Read());
+        _time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal((2, 2), await Read());
+
+        // Counters that begin anew are a reason to look at once.
+        instance.Usage.Of("a").Admit(1, 1);
+        await instance.Usage.FlushAsync();
+        Assert.Equal((3, 3), await Read());
+        Assert.Equal((3, 3), await Read());
+    }
+
+    [Fact]
+    public async Task FollowAsync_KeyThatTheLedgerForgot_IsForgottenHereToo()
+    {
+        await KeepAsync(redis.Link, ["a", "B", "gone"]);
+        await using var one = new SettlingInstance(_time, 1, redis.Link, _prefix);
+        await using var other = new SettlingInstance(_time, 2, redis.Link, _prefix);
+        await other.KeyAccounts.FollowAsync();
+        Assert.Equal(["a", "b", "gone"], other.KeyAccounts.Records.Keys.Order(StringComparer.Ordinal));
+
+        // What is in force stays, whatever the store has lost.
+        await one.KeyAccounts.DropAsync(["gone", "b"]);
+        await other.KeyAccounts.FollowAsync();
+        Assert.Equal(["a", "b"], other.KeyAccounts.Records.Keys.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task FollowAsync_StoreWithNothing_IsNoReasonToForget()
+    {
+        await KeepAsync(redis.Link, ["gone"]);
+        await using var instance = new SettlingInstance(_time, 1, redis.Link, _prefix);
+        await instance.KeyAccounts.FollowAsync();
+        await instance.KeyAccounts.FollowAsync();
+        await new RedisKeyBase(redis.Link, _prefix, Pool.DefaultName).DropAsync(["gone"]);
+        await instance.KeyAccounts.FollowAsync();
+        Assert.Equal(["gone"], instance.KeyAccounts.Records.Keys);
     }
 
     /// <summary>Leaves records there as a settlement would: two requests an hour ago.</summary>
