@@ -41,6 +41,7 @@ public sealed class KeyChangesTests
     [InlineData("""{"name":"TEAM"}""", 409, "name_taken", null)]
     [InlineData("{}", 400, "invalid_field", "name")]
     [InlineData("""{"name":"a b"}""", 400, "invalid_field", "name")]
+    [InlineData("""{"name":"*"}""", 400, "invalid_field", "name")]
     [InlineData("""{"name":["x"]}""", 400, "invalid_field", "name")]
     [InlineData("""{"name":"x","requests_per_minute":0}""", 400, "invalid_field", "requests_per_minute")]
     [InlineData("""{"name":"x","tokens_per_minute":"many"}""", 400, "invalid_field", "tokens_per_minute")]

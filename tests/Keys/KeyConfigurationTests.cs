@@ -92,6 +92,8 @@ public sealed class KeyConfigurationTests
     [InlineData("{key: k}", "needs a name")]
     [InlineData("{name: a}", "needs a key")]
     [InlineData("{name: a b, key: k}", "name is 1 to 64")]
+    [InlineData("{name: '*', key: k}", "stands for every key")]
+    [InlineData("'*=k'", "stands for every key")]
     public void Load_WrongMapInAList_SaysWhatIsMissing(string item, string problem)
     {
         using var setup = Setup.Yaml($"api_keys: [{item}]" + Endpoint);

@@ -144,6 +144,68 @@ public class KeySettlementTests
         Assert.Equal(1, (await instance.KeyTotals.ReadAsync(["a"]))["a"].Requests);
     }
 
+    [Fact]
+    public async Task RunAsync_LedgerTooSlowForAll_BringsInKeysAndBackends()
+    {
+        await using var instance = new SettlingInstance(_time, 1);
+        await instance.ServeAsync(0, 1);
+        await instance.ServeAsync(1, 1);
+        var report = await instance.SettleAsync(new Slow(_ledger, _time));
+        Assert.False(report.IsComplete);
+        Assert.Equal([EntityKey.Of("a"), EntityKey.Of("b")], (await _ledger.ListAsync(KeyEntity.Name, Token)).Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(1, BackendRecord.Parse((await _ledger.ReadAsync(BackendEntity.Name, EntityKey.Of("a"), Token))!).Totals.Requests);
+    }
+
+    [Fact]
+    public async Task RunAsync_AnothersPutIsFaster_IsLeftForTheNextRun()
+    {
+        await using var instance = new SettlingInstance(_time, 1);
+        instance.Usage.Of("a").Admit(10, 5);
+        var ledger = new Overtaken(_ledger);
+        Assert.False((await instance.SettleAsync(ledger)).IsComplete);
+        Assert.True((await instance.SettleAsync(ledger)).IsComplete);
+        Assert.Equal(2, BackendRecord.Parse((await _ledger.ReadAsync(KeyEntity.Name, EntityKey.Of("a"), Token))!).Totals.Requests);
+    }
+
+    /// <summary>A ledger that a signal of a process that is no more reaches just before the first.</summary>
+    private sealed class Overtaken(ILedger ledger) : ILedger
+    {
+        private bool _isOver;
+
+        public async Task SignalAsync(string entity, string key, string operation, string inputJson, CancellationToken cancellationToken)
+        {
+            if (entity == KeyEntity.Name && !_isOver)
+            {
+                _isOver = true;
+                var counted = Tally.Of(new KeyCounts(1, 0, 1, 1));
+                await ledger.SignalAsync(entity, key, operation, new BackendPut { Version = 1, After = 0, Birth = 1, Totals = counted, Mark = counted }.ToJson(), cancellationToken);
+            }
+
+            await ledger.SignalAsync(entity, key, operation, inputJson, cancellationToken);
+        }
+
+        public Task<string?> ReadAsync(string entity, string key, CancellationToken cancellationToken) => ledger.ReadAsync(entity, key, cancellationToken);
+
+        public Task<IReadOnlyDictionary<string, string>> ListAsync(string entity, CancellationToken cancellationToken) => ledger.ListAsync(entity, cancellationToken);
+    }
+
+    /// <summary>A ledger that takes 3 s for each call.</summary>
+    private sealed class Slow(ILedger ledger, LeapTime time) : ILedger
+    {
+        public Task SignalAsync(string entity, string key, string operation, string inputJson, CancellationToken cancellationToken) =>
+            Later(ledger.SignalAsync(entity, key, operation, inputJson, cancellationToken));
+
+        public Task<string?> ReadAsync(string entity, string key, CancellationToken cancellationToken) => Later(ledger.ReadAsync(entity, key, cancellationToken));
+
+        public Task<IReadOnlyDictionary<string, string>> ListAsync(string entity, CancellationToken cancellationToken) => Later(ledger.ListAsync(entity, cancellationToken));
+
+        private T Later<T>(T call)
+        {
+            time.Advance(TimeSpan.FromSeconds(3));
+            return call;
+        }
+    }
+
     /// <summary>A ledger in which a newer program has written.</summary>
     private sealed class Foreign : ILedger
     {

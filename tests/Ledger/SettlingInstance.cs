@@ -30,7 +30,7 @@ internal sealed class SettlingInstance : IAsyncDisposable
         _state = _shared is null ? memory : _shared;
         Pools = new PoolSource(new BalancerOptions { Backends = [Support.Pools.Backend("a"), Support.Pools.Backend("b")], ClientKeys = [new ClientKey("a", "1"), new ClientKey("B", "2")] });
         Usage = new KeyUsage(time, link is null ? null : new RedisKeyCounts(link, prefix, Pool.DefaultName, new Chance(seed)));
-        KeyAccounts = new KeyAccounts(link is null ? null : new RedisKeyBase(link, prefix, Pool.DefaultName));
+        KeyAccounts = new KeyAccounts(Pools, time, link is null ? null : new RedisKeyBase(link, prefix, Pool.DefaultName));
         KeyTotals = new KeyTotals(Usage, KeyAccounts);
         KeyHistory = new KeyHistory(Usage, KeyAccounts, Pools, time);
         Sync = new PoolSync(Pools, time, NullLogger<PoolSync>.Instance, _shared);

@@ -1,16 +1,15 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
 using Roadbalancer.Backends;
 using Roadbalancer.Ledger;
+using Roadbalancer.Options;
 
 namespace Roadbalancer.Admin;
 
 /// <summary>Statistics over time: of backends, or of client keys.</summary>
 internal sealed class HistoryRoutes(History history, KeyHistory keyHistory, PoolSource pools, TimeProvider time)
 {
-    /// <summary>In place of a key's name.</summary>
-    private const string Every = "*";
-
     private const int MostPoints = 2_000;
 
     /// <summary>The first of January 9999 in Unix seconds.</summary>
@@ -59,10 +58,16 @@ internal sealed class HistoryRoutes(History history, KeyHistory keyHistory, Pool
 
     private async Task<AdminReply> OfKeysAsync(string key, DateTimeOffset from, DateTimeOffset to, TimeSpan step, CancellationToken left)
     {
-        var report = await keyHistory.ReadAsync(key == Every ? null : key, from, to, step, left);
-        return key != Every && report.Keys.IsEmpty
-            ? AdminReply.UnknownKey(key, pools.Current.Keys.Keys)
-            : AdminReply.Data(Page(report));
+        var isOne = key != ClientKeyList.Every;
+        var report = await keyHistory.ReadAsync(isOne ? key : null, from, to, step, left);
+        return report.Fault switch
+        {
+            KeyHistoryFault.TooMany => AdminReply.InvalidParameter(
+                "step", $"makes more than {KeyHistory.MostPoints:N0} points of all keys together; ask for a longer step, a shorter time, or one key"),
+            KeyHistoryFault.Unread => AdminReply.Error(
+                StatusCodes.Status503ServiceUnavailable, "redis_unavailable", "Redis does not answer, and without it hours would be missing; ask again later."),
+            _ => isOne && report.Keys.IsEmpty ? AdminReply.UnknownKey(key, pools.Current.Keys.Keys) : AdminReply.Data(Page(report)),
+        };
     }
 
     private static JsonObject Page(HistoryReport report) => new()

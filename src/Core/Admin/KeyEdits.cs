@@ -35,6 +35,10 @@ internal static class KeyEdits
             else
             {
                 name = given.Name() ?? "";
+                if (name == ClientKeyList.Every)
+                {
+                    given.Report($"'{name}' {ClientKeyList.NotAName}");
+                }
             }
         }
 

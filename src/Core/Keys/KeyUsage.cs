@@ -38,7 +38,16 @@ internal sealed class KeyUsage(TimeProvider time, RedisKeyCounts? shared = null)
                 return new KeyUse(Own(), Nothing);
             }
 
-            _known = await shared.ReadAsync() ?? _known;
+            if (await shared.ReadAsync() is { } stored)
+            {
+                _known = stored.Keys;
+                if (stored.LastBatch == _lastBatch)
+                {
+                    // It was carried out, and only the answer was lost.
+                    _unsent = [];
+                }
+            }
+
             var unsent = new Dictionary<string, KeyCounts>(_unsent, StringComparer.OrdinalIgnoreCase);
             foreach (var (name, counter) in _counters)
             {
@@ -57,7 +66,7 @@ internal sealed class KeyUsage(TimeProvider time, RedisKeyCounts? shared = null)
     }
 
     /// <summary>What is counted in the store, for a settlement; null when Redis does not answer.</summary>
-    public async ValueTask<IReadOnlyDictionary<string, CountedKey>?> ReadStoredAsync() => shared is null ? Own() : await shared.ReadAsync();
+    public async ValueTask<IReadOnlyDictionary<string, CountedKey>?> ReadStoredAsync() => shared is null ? Own() : (await shared.ReadAsync())?.Keys;
 
     /// <summary>
     /// Drops the counters of a key that is gone, unless something was counted since they were <paramref name="counted"/>. For one that has been

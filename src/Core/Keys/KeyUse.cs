@@ -8,6 +8,9 @@ internal sealed record KeyUse(IReadOnlyDictionary<string, CountedKey> Stored, IR
     /// <summary>Every key that was used.</summary>
     public IEnumerable<string> Names => Stored.Keys.Union(Unsent.Keys, StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>Another number when counters have begun anew, all or some.</summary>
+    public long Lives => Stored.Values.Aggregate(0L, static (lives, key) => unchecked(lives + key.Birth));
+
     /// <summary>Both of one key together; zeros for one that was never used.</summary>
     public KeyCounts this[string name] => Stored.GetValueOrDefault(name).Counts + Unsent.GetValueOrDefault(name);
 }

@@ -24,16 +24,29 @@ internal sealed class RedisKeyCounts(RedisLink link, string prefix, string pool,
         return (await link.EvaluateAsync(Count, [_counts, _batch], values)).Fault is null;
     }
 
-    /// <summary>What has been counted, by lower-case name; null when Redis does not answer.</summary>
-    public async ValueTask<Dictionary<string, CountedKey>?> ReadAsync()
+    /// <summary>What has been counted; null when Redis does not answer.</summary>
+    public async ValueTask<StoredCounts?> ReadAsync()
     {
-        var reply = await link.EvaluateAsync(Read, [_counts], []);
+        var reply = await link.EvaluateAsync(Read, [_counts, _batch], []);
         if (reply.Fault is not null)
         {
             return null;
         }
 
-        var parts = reply.Parts;
+        _ = long.TryParse((string?)reply.Parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var lastBatch);
+        return new StoredCounts(Decode((RedisResult[])reply.Parts[0]!), lastBatch);
+    }
+
+    /// <summary>Drops a key's counters, unless they are others than <paramref name="counted"/> by now, or Redis does not answer.</summary>
+    public async ValueTask ForgetAsync(string name, CountedKey counted)
+    {
+        var values = Values(name, counted.Counts).ToList();
+        values.Insert(1, counted.Birth);
+        await link.EvaluateAsync(Forget, [_counts], [.. values]);
+    }
+
+    private static Dictionary<string, CountedKey> Decode(RedisResult[] parts)
+    {
         var counts = new Dictionary<string, CountedKey>(StringComparer.OrdinalIgnoreCase);
         for (var i = 0; i + 1 < parts.Length; i += 2)
         {
@@ -60,14 +73,11 @@ internal sealed class RedisKeyCounts(RedisLink link, string prefix, string pool,
         return counts.Where(pair => pair.Value.Birth != 0).ToDictionary(pair => pair.Key, pair => pair.Value, StringComparer.OrdinalIgnoreCase);
     }
 
-    /// <summary>Drops a key's counters, unless they are others than <paramref name="counted"/> by now, or Redis does not answer.</summary>
-    public async ValueTask ForgetAsync(string name, CountedKey counted)
-    {
-        var values = Values(name, counted.Counts).ToList();
-        values.Insert(1, counted.Birth);
-        await link.EvaluateAsync(Forget, [_counts], [.. values]);
-    }
-
     private static IEnumerable<RedisValue> Values(string name, KeyCounts counts) =>
         [name.ToLowerInvariant(), counts.Requests, counts.Refusals, counts.InputTokens, counts.OutputTokens];
 }
+
+/// <summary>What the store holds of keys.</summary>
+/// <param name="Keys">What has been counted, by name, whatever its case.</param>
+/// <param name="LastBatch">The number of the last batch of this instance that is among it; 0 for none, or none for an hour.</param>
+internal sealed record StoredCounts(Dictionary<string, CountedKey> Keys, long LastBatch);

@@ -12,7 +12,24 @@ internal sealed record HistoryReport(DateTimeOffset From, DateTimeOffset To, Tim
 /// <summary>What client keys were used for over time; otherwise a <see cref="HistoryReport"/>.</summary>
 /// <param name="Span">From when to when, in which steps.</param>
 /// <param name="Keys">By name; each has every point, also those of nothing.</param>
-internal sealed record KeyHistoryReport(HistorySpan Span, ImmutableArray<(string Name, ImmutableArray<HistoryPoint> Points)> Keys);
+internal sealed record KeyHistoryReport(HistorySpan Span, ImmutableArray<(string Name, ImmutableArray<HistoryPoint> Points)> Keys)
+{
+    /// <summary>Why there are no keys.</summary>
+    public KeyHistoryFault Fault { get; init; }
+}
+
+/// <summary>Why a <see cref="KeyHistoryReport"/> tells nothing.</summary>
+internal enum KeyHistoryFault
+{
+    /// <summary>It does.</summary>
+    None,
+
+    /// <summary>All keys together have more points than <see cref="KeyHistory.MostPoints"/>.</summary>
+    TooMany,
+
+    /// <summary>The shared store did not answer: hours that only it has would be missing.</summary>
+    Unread,
+}
 
 /// <summary>One backend in a <see cref="HistoryReport"/>.</summary>
 /// <param name="Name">The backend's name.</param>

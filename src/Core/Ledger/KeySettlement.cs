@@ -88,28 +88,40 @@ internal sealed class KeySettlement(PoolSource pools, KeyUsage usage, KeyAccount
     {
         var inputs = puts.Select(pair => (pair.Key, pair.Value.ToJson())).ToList();
         var states = await run.SendAllAsync(KeyEntity.Name, inputs, (key, state) => BackendRecord.Parse(state).Version != puts[key].After, cancellationToken);
+        var settled = 0;
         foreach (var (key, state) in states)
         {
             // Another's put may have been faster: then the next run goes on from that one.
-            held[EntityKey.NameOf(key)!] = BackendRecord.Parse(state);
+            var record = held[EntityKey.NameOf(key)!] = BackendRecord.Parse(state);
+            settled += record.Version == puts[key].Version ? 1 : 0;
         }
 
-        if (states.Count > 0)
+        if (settled > 0)
         {
-            run.Tell(string.Create(CultureInfo.InvariantCulture, $"settled {states.Count} client keys"));
+            run.Tell(string.Create(CultureInfo.InvariantCulture, $"settled {settled} client keys"));
         }
 
-        if (states.Count < puts.Count)
+        if (settled < puts.Count)
         {
-            run.Miss(string.Create(CultureInfo.InvariantCulture, $"client keys: {puts.Count - states.Count} of {puts.Count} not confirmed yet"));
+            run.Miss(string.Create(CultureInfo.InvariantCulture, $"client keys: {puts.Count - settled} of {puts.Count} not confirmed yet"));
         }
     }
 
     /// <summary>The shared base, with hours and days where the ledger has lost a record; elsewhere those of the ledger stay, and need not be read. Null when Redis does not answer.</summary>
     private async Task<IReadOnlyDictionary<string, BackendRecord>?> ReadBaseAsync(Dictionary<string, BackendRecord> held)
     {
-        var shared = await accounts.ReadBaseAsync([]);
-        return shared?.Keys.Where(name => !held.ContainsKey(name)).ToList() is { Count: > 0 } lost ? await accounts.ReadBaseAsync(lost) : shared;
+        if (await accounts.ReadBaseAsync() is not { } shared || await accounts.ReadLogsAsync(shared.Keys.Where(name => !held.ContainsKey(name))) is not { } lost)
+        {
+            return null;
+        }
+
+        var whole = new Dictionary<string, BackendRecord>(shared, StringComparer.OrdinalIgnoreCase);
+        foreach (var (name, record) in lost)
+        {
+            whole[name] = record;
+        }
+
+        return whole;
     }
 
     /// <summary>Keys come and go without end, their accounts may not.</summary>

@@ -11,9 +11,14 @@ internal sealed class KeyTotals(KeyUsage usage, KeyAccounts accounts)
     public async ValueTask<IReadOnlyDictionary<string, KeyCounts>> ReadAsync(IEnumerable<string> names)
     {
         // The counters after the records: a record that is older than the counters tells the right sum, a counter of a life before its record does not.
-        await accounts.FollowAsync();
-        var use = await usage.ReadAsync();
         var records = accounts.Records;
+        var use = await usage.ReadAsync();
+        if (await accounts.RefreshAsync(use.Lives))
+        {
+            records = accounts.Records;
+            use = await usage.ReadAsync();
+        }
+
         return names.ToDictionary(name => name, name => Of(records.GetValueOrDefault(name) ?? BackendRecord.None, use, name), StringComparer.OrdinalIgnoreCase);
     }
 

@@ -20,7 +20,8 @@ internal static class LedgerSetup
             provider.GetRequiredService<IBalancerState>(), provider.GetRequiredService<Accounts>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<RedisState>()));
         services.AddSingleton(provider => new History(
             provider.GetRequiredService<Counters>(), provider.GetRequiredService<Accounts>(), provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<TimeProvider>()));
-        services.AddSingleton(provider => new KeyAccounts(provider.GetService<RedisKeyBase>()));
+        services.AddSingleton(provider => new KeyAccounts(
+            provider.GetRequiredService<PoolSource>(), provider.GetRequiredService<TimeProvider>(), provider.GetService<RedisKeyBase>()));
         services.AddSingleton<KeyTotals>();
         services.AddSingleton<KeyHistory>();
         services.AddSingleton<KeySettlement>();

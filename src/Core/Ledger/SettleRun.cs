@@ -17,13 +17,14 @@ internal sealed class SettleRun
     private readonly long _startedAt;
     private readonly List<string> _lines = [];
     private readonly HashSet<string> _unreadable = new(StringComparer.OrdinalIgnoreCase);
+    private TimeSpan _until;
     private int _missed;
     private int _sent;
     private int _settled;
 
     public SettleRun(ILedger ledger, TimeProvider time, TimeSpan budget)
     {
-        (Ledger, _time, _budget) = (ledger, time, budget);
+        (Ledger, _time, _budget, _until) = (ledger, time, budget, budget);
         _startedAt = time.GetTimestamp();
     }
 
@@ -32,7 +33,16 @@ internal sealed class SettleRun
     /// <summary>Whether what the ledger holds outlasts the process.</summary>
     public bool Lasts => Ledger is not MemoryLedger;
 
-    private bool IsOver => _time.GetElapsedTime(_startedAt) >= _budget;
+    private bool IsOver => _time.GetElapsedTime(_startedAt) >= _until;
+
+    /// <summary>Keeps half of the time that is left for what comes after <see cref="TakeAllTime"/>.</summary>
+    public void HalveTime()
+    {
+        var elapsed = _time.GetElapsedTime(_startedAt);
+        _until = elapsed + ((_budget - elapsed) / 2);
+    }
+
+    public void TakeAllTime() => _until = _budget;
 
     /// <summary>Sends a <c>put</c> until <paramref name="isThere"/> holds of the state read back, or the run's time is over.</summary>
     /// <returns>That state; null when it is not confirmed.</returns>

@@ -34,7 +34,7 @@ internal sealed class Settlement : IDisposable
     public Settlement(PoolSource pools, PoolSync sync, Counters counters, Accounts accounts, TimeProvider time) =>
         (_pools, _sync, _counters, _accounts, _time) = (pools, sync, counters, accounts, time);
 
-    /// <summary>Settles client keys, after the backends; null for none.</summary>
+    /// <summary>Settles client keys; null for none.</summary>
     public KeySettlement? Keys { get; init; }
 
     /// <summary>One settlement with <paramref name="ledger"/>; while another runs, nothing.</summary>
@@ -50,8 +50,15 @@ internal sealed class Settlement : IDisposable
         {
             var run = new SettleRun(ledger, _time, Budget);
             await SettleRegistryAsync(run, cancellationToken);
+            if (Keys is not null)
+            {
+                // First, since backends that are slow to confirm take all the time there is; keys are sent together and take little.
+                run.HalveTime();
+                await Keys.RunAsync(run, cancellationToken);
+                run.TakeAllTime();
+            }
+
             await SettleTotalsAsync(run, cancellationToken);
-            await (Keys?.RunAsync(run, cancellationToken) ?? Task.CompletedTask);
             return run.Report();
         }
         finally

@@ -12,6 +12,12 @@ internal static class ClientKeyList
     /// <summary>Keys in a list, and by API at run time.</summary>
     public const int Most = 1_000;
 
+    /// <summary>Asks for every key where a name may stand, so that none can be called so.</summary>
+    public const string Every = "*";
+
+    /// <summary>What is wrong with <see cref="Every"/> as a name.</summary>
+    public const string NotAName = "cannot be a key's name: it stands for every key";
+
     /// <param name="value">What was written.</param>
     /// <param name="mayLimit">False where keys have no limits: those of administrators.</param>
     public static ImmutableArray<ClientKey> Bind(SettingReader value, bool mayLimit = true)
@@ -123,6 +129,10 @@ internal static class ClientKeyList
         if (!SettingReader.IsName(name))
         {
             place.Refuse("must be name=key or a key; a name is 1 to 64 printable ASCII characters without spaces, commas, quotes and slashes");
+        }
+        else if (name == Every)
+        {
+            place.Report($"'{Every}' {NotAName}");
         }
         else if (key.Node.Kind == SettingKind.Null)
         {

@@ -1,2 +1,3 @@
--- What keys_count.lua has added up.   KEYS[1] counts, as there   Returns fields and values in turn.
-return redis.call('HGETALL', KEYS[1])
+-- What keys_count.lua has added up.   KEYS as there
+-- Returns an array: fields and values in turn, the number of this instance's last batch (empty for none).
+return { redis.call('HGETALL', KEYS[1]), redis.call('GET', KEYS[2]) or '' }
