@@ -131,6 +131,28 @@ public sealed class RedisBatchTests(SharedRedis redis) : IClassFixture<SharedRed
         Assert.Equal(40, (await shared.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken)).Backends.Sum(backend => backend.Vitals.InFlight));
     }
 
+    [Fact]
+    public async Task CatchUpAsync_ManyBackendsAndManyThatMayHaveBeenTaken_AreTakenBackAFewInACall()
+    {
+        await using var shared = Instance(new Chance(3));
+        var pool = Pools.Of([.. Enumerable.Range(0, 300).Select(i => Pools.Backend($"b{i}"))]);
+        await shared.PrepareAsync(pool);
+        await redis.Server.SendAsync("CLIENT", "PAUSE", "60000", "WRITE");
+        var asking = Enumerable.Range(0, 100).Select(_ => shared.AcquireAsync(new AcquireRequest { Pool = pool }, TestContext.Current.CancellationToken).AsTask()).ToList();
+        await redis.Server.SendAsync("CONFIG", "SET", "maxmemory", "1");
+        await redis.Server.SendAsync("CLIENT", "UNPAUSE");
+        foreach (var one in asking)
+        {
+            await Assert.ThrowsAsync<SharedStateException>(() => one);
+        }
+
+        await redis.Server.SendAsync("CONFIG", "SET", "maxmemory", "0");
+        var cancels = 0;
+        _link.Called = (name, _, _) => cancels += name == "cancel" ? 1 : 0;
+        Assert.Null(await shared.CatchUpAsync(pool));
+        Assert.InRange(cancels, 92 / 13, 100);
+    }
+
     /// <summary>All with the same limit, few or many: what scripts look at by a glance, and what they read as far as they need it.</summary>
     private static Pool Alike(Chance chance, string strategy, int count)
     {
