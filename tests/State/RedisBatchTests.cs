@@ -132,6 +132,53 @@ public sealed class RedisBatchTests(SharedRedis redis) : IClassFixture<SharedRed
     }
 
     [Fact]
+    public async Task AcquireAsync_ListenerThrows_NothingIsLostOrKept()
+    {
+        await using var shared = Instance(new Chance(3));
+        var pool = Pools.Of("round_robin", 1, 1);
+        var ending = new List<Lease>();
+        for (var i = 0; i < 6; i++)
+        {
+            ending.Add((await shared.AcquireAsync(new AcquireRequest { Pool = pool }, TestContext.Current.CancellationToken))!);
+        }
+
+        shared.Changed += _ => throw new InvalidOperationException("a listener's");
+        await redis.Server.SendAsync("CLIENT", "PAUSE", "60000", "WRITE");
+        Task[] told =
+        [
+            .. ending.Select(lease => shared.ReleaseAsync(lease, new AttemptOutcome(OutcomeKind.ServerError)).AsTask()),
+            .. Enumerable.Range(0, 9).Select(_ => shared.AcquireAsync(new AcquireRequest { Pool = pool }, TestContext.Current.CancellationToken).AsTask()),
+        ];
+        await redis.Server.SendAsync("CLIENT", "UNPAUSE");
+        var faults = await Task.WhenAll(told.Select(one => Record.ExceptionAsync(() => one).AsTask()));
+        Assert.All(faults, fault => Assert.True(fault is null or SharedStateException, $"{fault}"));
+        Assert.Contains(faults, fault => fault is not null);
+        Assert.Empty(shared.HeldLeases);
+        Assert.Null(await shared.CatchUpAsync(pool));
+        var known = (await shared.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken)).Backends;
+        Assert.Equal((6L, 0), (known.Sum(backend => backend.Totals.Requests), known.Sum(backend => backend.Vitals.InFlight)));
+    }
+
+    [Fact]
+    public async Task CatchUpAsync_ListenerThrows_OutcomesAreKeptAndCountOnce()
+    {
+        await using var shared = Instance(new Chance(3));
+        var pool = Pools.Of("round_robin", 1);
+        for (var i = 0; i < 6; i++)
+        {
+            var lease = await shared.AcquireAsync(new AcquireRequest { Pool = pool }, TestContext.Current.CancellationToken);
+            shared.SettleLater(lease!, new AttemptOutcome(OutcomeKind.ServerError));
+        }
+
+        shared.Changed += _ => throw new InvalidOperationException("a listener's");
+        Assert.Equal(nameof(InvalidOperationException), await shared.CatchUpAsync(pool));
+        Assert.Equal(6, shared.Unsettled);
+        Assert.Null(await shared.CatchUpAsync(pool));
+        var known = (await shared.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken)).For("a");
+        Assert.Equal((6L, 0), (known.Totals.Requests, known.Vitals.InFlight));
+    }
+
+    [Fact]
     public async Task CatchUpAsync_ManyBackendsAndManyThatMayHaveBeenTaken_AreTakenBackAFewInACall()
     {
         await using var shared = Instance(new Chance(3));

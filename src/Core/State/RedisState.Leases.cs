@@ -129,7 +129,7 @@ internal sealed partial class RedisState
         while (_unsettled.TryPeek(out var first))
         {
             var alike = new List<OutcomeErrand>();
-            while (alike.Count < MostAtOnce && _unsettled.TryPeek(out var next) && next.Pool == first.Pool && _unsettled.TryDequeue(out next))
+            while (alike.Count < Gathering.MostAtOnce && _unsettled.TryPeek(out var next) && next.Pool == first.Pool && _unsettled.TryDequeue(out next))
             {
                 alike.Add(next);
             }
@@ -137,7 +137,7 @@ internal sealed partial class RedisState
             if (await ExchangeAsync(first.Pool, [], alike) is { } fault)
             {
                 alike.ForEach(_unsettled.Enqueue);
-                return fault;
+                return fault.Message;
             }
         }
 

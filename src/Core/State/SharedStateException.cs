@@ -9,6 +9,9 @@ internal sealed class SharedStateException(string reason) : Exception(reason)
     /// <summary>It may do so yet: the call's time was over.</summary>
     public bool IsTimeout => Message.StartsWith(Redis.RedisLink.TimedOut, StringComparison.Ordinal);
 
+    /// <summary>Whatever else is asked now meets the same: it is the server or the way to it, not what was asked.</summary>
+    public bool ConcernsAll => IsTimeout || Message == Redis.RedisLink.Lost;
+
     /// <summary>True the first time only: many requests may wait for one call.</summary>
     public bool TryCount() => Interlocked.Exchange(ref _counted, 1) == 0;
 
