@@ -139,7 +139,7 @@ public sealed class RedisBatchTests(SharedRedis redis) : IClassFixture<SharedRed
         var ending = new List<Lease>();
         for (var i = 0; i < 6; i++)
         {
-            ending.Add((await shared.AcquireAsync(new AcquireRequest { Pool = pool }, TestContext.Current.CancellationToken))!);
+            ending.Add((await shared.AcquireAsync(new AcquireRequest { Pool = pool, Only = 0 }, TestContext.Current.CancellationToken))!);
         }
 
         shared.Changed += _ => throw new InvalidOperationException("a listener's");
