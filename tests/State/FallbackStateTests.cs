@@ -195,6 +195,21 @@ public sealed class FallbackStateTests
         Assert.Equal((66L, 0), (known.Sum(backend => backend.Totals.Requests), known.Sum(backend => backend.Vitals.InFlight)));
     }
 
+    [Fact]
+    public async Task AcquireAsync_ManyAtOnceMeetOnePause_MemoryKeepsTheLimit()
+    {
+        await using var server = await RedisServer.StartAsync();
+        await using var instance = new Instance(server.Connection, TimeSpan.FromMilliseconds(500), mostConnections: 20);
+        await instance.StartAsync();
+        await instance.SharedAsync();
+        await instance.State.StopAsync(CancellationToken.None);
+        await instance.ServeAsync(3);
+        await server.SignalAsync("STOP");
+        var leases = await Task.WhenAll(Enumerable.Range(0, 400).Select(_ => instance.TryAcquireAsync()));
+        await server.SignalAsync("CONT");
+        Assert.Equal(40, leases.Count(lease => lease is not null));
+    }
+
     private static async Task BreakAsync(RedisServer server, string fault)
     {
         switch (fault)
@@ -273,7 +288,7 @@ public sealed class FallbackStateTests
         private readonly PoolSource _pools;
         private long _fallback = -1;
 
-        public Instance(string connection, TimeSpan timeout)
+        public Instance(string connection, TimeSpan timeout, int mostConnections = 100)
         {
             var meters = _services.GetRequiredService<IMeterFactory>();
             _listener.InstrumentPublished = (instrument, listener) =>
@@ -286,7 +301,7 @@ public sealed class FallbackStateTests
             _listener.SetMeasurementEventCallback<double>((_, value, _, _) => Interlocked.Exchange(ref _fallback, (long)value));
             _listener.Start();
             _metrics = new BalancerMetrics(meters);
-            _pools = new PoolSource(new BalancerOptions { Backends = [Pools.Backend("a"), Pools.Backend("b")] });
+            _pools = new PoolSource(new BalancerOptions { Backends = [.. new[] { "a", "b" }.Select(name => Pools.Backend(name) with { MaxConnections = mostConnections })] });
             var logs = LoggerFactory.Create(builder => builder.AddProvider(Log).SetMinimumLevel(LogLevel.Debug));
             Link = new RedisLink(RedisAddress.Parse(connection, out var _)!, timeout, TimeProvider.System, logs.CreateLogger<RedisLink>());
             Shared = new RedisState(Link, "f:", TimeProvider.System, new Chance(3));
@@ -321,6 +336,8 @@ public sealed class FallbackStateTests
             var lease = await State.AcquireAsync(new AcquireRequest { Pool = _pools.Current, Only = only }, TestContext.Current.CancellationToken);
             return lease ?? throw new InvalidOperationException("no backend for a request");
         }
+
+        public Task<Lease?> TryAcquireAsync() => State.AcquireAsync(new AcquireRequest { Pool = _pools.Current }, TestContext.Current.CancellationToken).AsTask();
 
         public ValueTask ReleaseAsync(Lease lease) => State.ReleaseAsync(lease, new AttemptOutcome(OutcomeKind.Succeeded) { DurationMs = 5 });
 

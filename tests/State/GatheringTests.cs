@@ -8,9 +8,11 @@ namespace Roadbalancer.Tests.State;
 public sealed class GatheringTests
 {
     private readonly ManualTime _time = new();
-    private readonly List<(List<Errand> Errands, TaskCompletionSource<Exception?> Answer)> _calls = [];
+    private readonly List<(List<Errand> Errands, TaskCompletionSource<SharedStateException?> Answer)> _calls = [];
     private readonly List<Errand> _givenUp = [];
+    private readonly List<Errand> _ended = [];
     private readonly Pool _pool = Pools.Of("round_robin", 1);
+    private readonly Pool _otherPool = Pools.Of("random", 1);
 
     private readonly Gathering _gathering;
 
@@ -18,13 +20,14 @@ public sealed class GatheringTests
     {
         _gathering = new Gathering(
             _time,
+            TimeSpan.FromSeconds(1),
             _ => 4,
             errands =>
             {
-                _calls.Add((errands, new TaskCompletionSource<Exception?>()));
+                _calls.Add((errands, new TaskCompletionSource<SharedStateException?>()));
                 return new(_calls[^1].Answer.Task);
             },
-            (errand, _) => _givenUp.Add(errand));
+            _givenUp.Add);
     }
 
     [Fact]
@@ -56,7 +59,7 @@ public sealed class GatheringTests
         Add(urgent: false);
         var gathered = Add(urgent: false);
         var urgent = Add();
-        Assert.Equal([gathered, urgent], _calls[1].Errands);
+        Assert.Equal([urgent, gathered], _calls[1].Errands);
         Errand[] behind = [Add(), Add(urgent: false)];
         Assert.Equal(2, _calls.Count);
         Answer(0);
@@ -116,12 +119,137 @@ public sealed class GatheringTests
     {
         Add();
         var mine = Add();
-        var other = new Note(Pools.Of("random", 1), isUrgent: true);
-        _gathering.Add(other);
+        var other = Add(pool: _otherPool);
         Answer(0);
         Answer(1);
         Assert.Equal([mine], _calls[1].Errands);
         Assert.Equal([other], _calls[2].Errands);
+    }
+
+    [Fact]
+    public void Add_TwoPoolsByTurns_EachGoesTogether()
+    {
+        Add();
+        Errand[] outcomes = [Add(urgent: false), Add(pool: _otherPool), Add(urgent: false), Add(pool: _otherPool), Add(urgent: false)];
+        Answer(0);
+        Assert.Equal([outcomes[1], outcomes[3]], _calls[1].Errands);
+        Answer(1);
+        Assert.Equal([outcomes[0], outcomes[2], outcomes[4]], _calls[2].Errands);
+    }
+
+    [Fact]
+    public void Add_UrgentBehindOutcomesOfAnotherPool_GoesAtOnce()
+    {
+        Add(urgent: false);
+        var outcome = Add(urgent: false);
+        var urgent = Add(pool: _otherPool);
+        Assert.Equal([urgent], _calls[1].Errands);
+        Answer(0);
+        Answer(1);
+        Assert.Equal([outcome], _calls[2].Errands);
+    }
+
+    [Fact]
+    public void Add_UrgentBehindMoreOutcomesThanOneCallCarries_GoesWithTheFirstOfThem()
+    {
+        Add();
+        for (var i = 0; i < Gathering.MostAtOnce - 1; i++)
+        {
+            Add(urgent: false);
+        }
+
+        var urgent = Add();
+        Assert.Equal(Gathering.MostAtOnce, _calls[1].Errands.Count);
+        Assert.Contains(urgent, _calls[1].Errands);
+    }
+
+    [Fact]
+    public void Add_OutcomesAloneAreNotAnswered_OneCallIsLeftForTheUrgent()
+    {
+        for (var i = 0; i < 50; i++)
+        {
+            Add(urgent: false);
+            _time.Advance(TimeSpan.FromMilliseconds(1));
+        }
+
+        Assert.Equal(7, _calls.Count);
+        var urgent = Add();
+        Assert.Contains(urgent, _calls[7].Errands);
+    }
+
+    [Fact]
+    public void Add_MoreOutcomesThanUrgentMayBeCarried_GoTogether()
+    {
+        Add();
+        Errand[] outcomes = [.. Enumerable.Range(0, 100).Select(_ => Add(urgent: false))];
+        Assert.Single(_calls);
+        Answer(0);
+        Assert.Equal(outcomes, _calls[1].Errands);
+    }
+
+    [Fact]
+    public void Add_SomeHaveWaitedForTooLong_EndWithOneTimeOutAndAreNotSent()
+    {
+        for (var i = 0; i < 8; i++)
+        {
+            Add();
+            _time.Advance(TimeSpan.FromMilliseconds(1));
+        }
+
+        Note[] late = [Add(urgent: false), Add()];
+        _time.Advance(TimeSpan.FromMilliseconds(1001));
+        var next = Add();
+        Assert.Equal([late[1], late[0]], _ended);
+        Assert.Equal(_ended, _givenUp);
+        Assert.True(late[0].Fault is SharedStateException { IsTimeout: true });
+        Assert.Same(late[0].Fault, late[1].Fault);
+        Answer(0);
+        Assert.Equal([next], _calls[8].Errands);
+
+        // Those under way then met the same pause.
+        var fault = new SharedStateException("slow");
+        Answer(1, fault);
+        Assert.False(fault.TryCount());
+    }
+
+    [Fact]
+    public void Returned_SomeHaveWaitedForTooLong_EndWithATimeOut()
+    {
+        for (var i = 0; i < 8; i++)
+        {
+            Add();
+            _time.Advance(TimeSpan.FromMilliseconds(1));
+        }
+
+        var late = Add();
+        _time.Advance(TimeSpan.FromMilliseconds(1001));
+        Answer(0);
+        Assert.True(late.Fault is SharedStateException { IsTimeout: true });
+        Assert.Equal(8, _calls.Count);
+    }
+
+    [Theory]
+    [InlineData("more backends than the store has room for", false)]
+    [InlineData("no answer within 250 ms", true)]
+    [InlineData("the connection is lost", true)]
+    public void Returned_CallOfOnePoolFailed_OthersFailOnlyWhereTheyWouldMeetTheSame(string reason, bool all)
+    {
+        Add();
+        var mine = Add();
+        var other = Add(pool: _otherPool);
+        Answer(0, new SharedStateException(reason));
+        Assert.Equal((true, all), (mine.HasEnded, other.HasEnded));
+        Assert.Equal(all ? 1 : 2, _calls.Count);
+    }
+
+    [Fact]
+    public void Returned_CallFailed_ThoseSomebodyWaitsForEndFirst()
+    {
+        Add(urgent: false);
+        var (outcome, urgent) = (Add(urgent: false), Add());
+        var gathered = Add();
+        Answer(1, new SharedStateException("gone"));
+        Assert.Equal([urgent, gathered, outcome], _ended);
     }
 
     [Fact]
@@ -161,16 +289,16 @@ public sealed class GatheringTests
         Assert.True(later.TryCount());
     }
 
-    private Note Add(bool urgent = true)
+    private Note Add(bool urgent = true, Pool? pool = null)
     {
-        var errand = new Note(_pool, urgent);
+        var errand = new Note(pool ?? _pool, urgent, _ended);
         _gathering.Add(errand);
         return errand;
     }
 
-    private void Answer(int call, Exception? fault = null) => _calls[call].Answer.SetResult(fault);
+    private void Answer(int call, SharedStateException? fault = null) => _calls[call].Answer.SetResult(fault);
 
-    private sealed class Note(Pool pool, bool isUrgent) : Errand(pool)
+    private sealed class Note(Pool pool, bool isUrgent, List<Errand> ended) : Errand(pool)
     {
         public override bool IsUrgent => isUrgent;
 
@@ -178,6 +306,10 @@ public sealed class GatheringTests
 
         public Exception? Fault { get; private set; }
 
-        public override void End(Exception? fault) => (HasEnded, Fault) = (true, fault);
+        public override void End(Exception? fault)
+        {
+            (HasEnded, Fault) = (true, fault);
+            ended.Add(this);
+        }
     }
 }

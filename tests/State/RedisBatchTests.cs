@@ -131,6 +131,75 @@ public sealed class RedisBatchTests(SharedRedis redis) : IClassFixture<SharedRed
         Assert.Equal(40, (await shared.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken)).Backends.Sum(backend => backend.Vitals.InFlight));
     }
 
+    [Fact]
+    public async Task AcquireAsync_ListenerThrows_NothingIsLostOrKept()
+    {
+        await using var shared = Instance(new Chance(3));
+        var pool = Pools.Of("round_robin", 1, 1);
+        var ending = new List<Lease>();
+        for (var i = 0; i < 6; i++)
+        {
+            ending.Add((await shared.AcquireAsync(new AcquireRequest { Pool = pool, Only = 0 }, TestContext.Current.CancellationToken))!);
+        }
+
+        shared.Changed += _ => throw new InvalidOperationException("a listener's");
+        await redis.Server.SendAsync("CLIENT", "PAUSE", "60000", "WRITE");
+        Task[] told =
+        [
+            .. ending.Select(lease => shared.ReleaseAsync(lease, new AttemptOutcome(OutcomeKind.ServerError)).AsTask()),
+            .. Enumerable.Range(0, 9).Select(_ => shared.AcquireAsync(new AcquireRequest { Pool = pool }, TestContext.Current.CancellationToken).AsTask()),
+        ];
+        await redis.Server.SendAsync("CLIENT", "UNPAUSE");
+        var faults = await Task.WhenAll(told.Select(one => Record.ExceptionAsync(() => one).AsTask()));
+        Assert.All(faults, fault => Assert.True(fault is null or SharedStateException, $"{fault}"));
+        Assert.Contains(faults, fault => fault is not null);
+        Assert.Empty(shared.HeldLeases);
+        Assert.Null(await shared.CatchUpAsync(pool));
+        var known = (await shared.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken)).Backends;
+        Assert.Equal((6L, 0), (known.Sum(backend => backend.Totals.Requests), known.Sum(backend => backend.Vitals.InFlight)));
+    }
+
+    [Fact]
+    public async Task CatchUpAsync_ListenerThrows_OutcomesAreKeptAndCountOnce()
+    {
+        await using var shared = Instance(new Chance(3));
+        var pool = Pools.Of("round_robin", 1);
+        for (var i = 0; i < 6; i++)
+        {
+            var lease = await shared.AcquireAsync(new AcquireRequest { Pool = pool }, TestContext.Current.CancellationToken);
+            shared.SettleLater(lease!, new AttemptOutcome(OutcomeKind.ServerError));
+        }
+
+        shared.Changed += _ => throw new InvalidOperationException("a listener's");
+        Assert.Equal(nameof(InvalidOperationException), await shared.CatchUpAsync(pool));
+        Assert.Equal(6, shared.Unsettled);
+        Assert.Null(await shared.CatchUpAsync(pool));
+        var known = (await shared.ReadAsync(Pool.DefaultName, TestContext.Current.CancellationToken)).For("a");
+        Assert.Equal((6L, 0), (known.Totals.Requests, known.Vitals.InFlight));
+    }
+
+    [Fact]
+    public async Task CatchUpAsync_ManyBackendsAndManyThatMayHaveBeenTaken_AreTakenBackAFewInACall()
+    {
+        await using var shared = Instance(new Chance(3));
+        var pool = Pools.Of([.. Enumerable.Range(0, 300).Select(i => Pools.Backend($"b{i}"))]);
+        await shared.PrepareAsync(pool);
+        await redis.Server.SendAsync("CLIENT", "PAUSE", "60000", "WRITE");
+        var asking = Enumerable.Range(0, 100).Select(_ => shared.AcquireAsync(new AcquireRequest { Pool = pool }, TestContext.Current.CancellationToken).AsTask()).ToList();
+        await redis.Server.SendAsync("CONFIG", "SET", "maxmemory", "1");
+        await redis.Server.SendAsync("CLIENT", "UNPAUSE");
+        foreach (var one in asking)
+        {
+            await Assert.ThrowsAsync<SharedStateException>(() => one);
+        }
+
+        await redis.Server.SendAsync("CONFIG", "SET", "maxmemory", "0");
+        var cancels = 0;
+        _link.Called = (name, _, _) => cancels += name == "cancel" ? 1 : 0;
+        Assert.Null(await shared.CatchUpAsync(pool));
+        Assert.InRange(cancels, 92 / 13, 100);
+    }
+
     /// <summary>All with the same limit, few or many: what scripts look at by a glance, and what they read as far as they need it.</summary>
     private static Pool Alike(Chance chance, string strategy, int count)
     {

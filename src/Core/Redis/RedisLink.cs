@@ -13,6 +13,9 @@ internal sealed partial class RedisLink : IAsyncDisposable
     /// <summary>How the reason begins where a call was given up.</summary>
     public const string TimedOut = "no answer within";
 
+    /// <summary>The reason where the connection ended.</summary>
+    public const string Lost = "the connection is lost";
+
     private static readonly TimeSpan RetryPeriod = TimeSpan.FromSeconds(1);
 
     private readonly RedisAddress _address;
@@ -40,6 +43,9 @@ internal sealed partial class RedisLink : IAsyncDisposable
 
     /// <summary>Told of every call that was made: the script's name, how long it took, and whether it failed. Must not block.</summary>
     public Action<string, TimeSpan, bool>? Called { get; set; }
+
+    /// <summary>How long a call may take.</summary>
+    public TimeSpan Timeout => _timeout;
 
     public bool IsConnected => _connection?.IsConnected == true;
 
@@ -240,9 +246,9 @@ internal sealed partial class RedisLink : IAsyncDisposable
     {
         TimeoutException => $"{TimedOut} {_timeout.TotalMilliseconds:0} ms",
         RedisServerException => Shorten(exception.Message),
-        RedisException => "the connection is lost",
+        RedisException => Lost,
         OperationCanceledException or ObjectDisposedException => "stopped",
-        IOException or InvalidOperationException => exception.GetType().Name,
+        IOException or InvalidOperationException or RedisCommandException => exception.GetType().Name,
         _ => null,
     };
 

@@ -7,6 +7,9 @@ internal abstract class Errand(Pool pool)
 {
     public Pool Pool { get; } = pool;
 
+    /// <summary>When it began to wait; a timestamp of <see cref="Gathering"/>'s.</summary>
+    public long Since { get; set; }
+
     /// <summary>Somebody can do nothing else until it is answered.</summary>
     public virtual bool IsUrgent => false;
 

@@ -16,7 +16,8 @@ internal sealed partial class FallbackState
 
         lock (_lock)
         {
-            if (!_fallen)
+            // Once for all whom the call failed: memory knows of the places it has given them since.
+            if (!_fallen && exception.TrySeed())
             {
                 SeedMemoryNeedsLock();
             }

@@ -78,7 +78,7 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
             }
         }
 
-        return await AcquireAloneAsync(request, cancellationToken);
+        return AcquireAlone(request);
     }
 
     public async ValueTask ReleaseAsync(Lease lease, AttemptOutcome outcome)
@@ -191,18 +191,19 @@ internal sealed partial class FallbackState : BackgroundService, IBalancerState
         }
     }
 
-    private async ValueTask<Lease?> AcquireAloneAsync(AcquireRequest request, CancellationToken cancellationToken)
+    /// <summary>In one step: what memory is given anew in between would not know of the place.</summary>
+    private Lease? AcquireAlone(in AcquireRequest request)
     {
-        var lease = await _memory.AcquireAsync(request, cancellationToken);
-        if (lease is not null)
+        lock (_lock)
         {
-            lock (_lock)
+            var lease = _memory.Acquire(request);
+            if (lease is not null)
             {
                 _local[lease] = _fallen ? null : Adopt(lease);
             }
-        }
 
-        return lease;
+            return lease;
+        }
     }
 
     /// <summary>Settles in memory what memory is to settle; the lease as the shared store knows it when it is for that one.</summary>

@@ -34,12 +34,15 @@ internal sealed partial class InMemoryState : IBalancerState
     /// <summary>Raised outside the lock, on the thread that released, so two changes of one backend may be reported in either order.</summary>
     public event Action<StateChange>? Changed;
 
-    public ValueTask<Lease?> AcquireAsync(AcquireRequest request, CancellationToken cancellationToken)
+    public ValueTask<Lease?> AcquireAsync(AcquireRequest request, CancellationToken cancellationToken) => new(Acquire(request));
+
+    /// <summary>As <see cref="AcquireAsync"/>, which waits for nothing here.</summary>
+    public Lease? Acquire(in AcquireRequest request)
     {
         lock (_lock)
         {
             var books = BooksNeedsLock(request.Pool.Name);
-            return new(TakeNeedsLock(books, books.ViewOf(request.Pool), request, NowMs()));
+            return TakeNeedsLock(books, books.ViewOf(request.Pool), request, NowMs());
         }
     }
 

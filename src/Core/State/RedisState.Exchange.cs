@@ -8,18 +8,15 @@ namespace Roadbalancer.State;
 /// <content>Choices and outcomes, as many in a call as have gathered.</content>
 internal sealed partial class RedisState
 {
-    /// <summary>Errands of one call at most: the server does nothing else meanwhile.</summary>
-    private const int MostAtOnce = 128;
-
-    /// <summary>Backends looked at in one call at most, for the same reason.</summary>
+    /// <summary>Backends looked at in one call at most: the server does nothing else meanwhile.</summary>
     private const int MostLookedAt = 4_096;
 
     /// <summary>Bytes of a request in ARGV[2] of <c>acquire</c>, of what it tells of itself, and of each request.</summary>
     private const int RequestRow = 40, AnswerHead = 18, AnswerRow = 14;
 
-    private static int MostOf(Errand errand) => Math.Clamp(MostLookedAt / Math.Max(1, errand.Pool.Backends.Length), 8, MostAtOnce);
+    private static int MostUrgentOf(Pool pool) => Math.Clamp(MostLookedAt / Math.Max(1, pool.Backends.Length), 8, Gathering.MostAtOnce);
 
-    private async ValueTask<Exception?> CarryAsync(List<Errand> errands)
+    private ValueTask<SharedStateException?> CarryAsync(List<Errand> errands)
     {
         var (asking, ended) = (new List<LeaseErrand>(errands.Count), new List<OutcomeErrand>());
         foreach (var errand in errands)
@@ -34,40 +31,46 @@ internal sealed partial class RedisState
             }
         }
 
-        try
-        {
-            return await ExchangeAsync(errands[0].Pool, asking, ended) is { } fault ? new SharedStateException(fault) : null;
-        }
-        catch (Exception exception)
-        {
-            // None that waits may wait for ever, whatever it is.
-            return exception;
-        }
+        return ExchangeAsync(errands[0].Pool, asking, ended);
     }
 
-    private void GiveUp(Errand errand, Exception fault)
+    private void GiveUp(Errand errand)
     {
-        if (errand is OutcomeErrand settlement && fault is SharedStateException)
+        if (errand is OutcomeErrand settlement)
         {
             Keep(settlement);
         }
     }
 
+    /// <summary>As <see cref="TryExchangeAsync"/>. Whatever goes wrong is its fault: nobody may wait for ever, and no place may be kept that nobody has.</summary>
+    private async ValueTask<SharedStateException?> ExchangeAsync(Pool pool, List<LeaseErrand> asking, List<OutcomeErrand> ended)
+    {
+        try
+        {
+            return await TryExchangeAsync(pool, asking, ended) is { } fault ? new SharedStateException(fault) : null;
+        }
+        catch (SharedStateException exception)
+        {
+            return exception;
+        }
+        catch (Exception exception)
+        {
+            foreach (var errand in asking)
+            {
+                _held.TryRemove(errand.Id, out _);
+                Doubt(pool.Name, errand.Id);
+            }
+
+            return new SharedStateException(exception.GetType().Name);
+        }
+    }
+
     /// <summary>Settles <paramref name="ended"/>, then chooses for <paramref name="asking"/>; null when it was answered, else why not.</summary>
-    private async ValueTask<string?> ExchangeAsync(Pool pool, List<LeaseErrand> asking, List<OutcomeErrand> ended)
+    private async ValueTask<string?> TryExchangeAsync(Pool pool, List<LeaseErrand> asking, List<OutcomeErrand> ended)
     {
         for (var tries = 0; tries < MostTries; tries++)
         {
-            SharedView view;
-            try
-            {
-                view = await ViewAsync(pool);
-            }
-            catch (SharedStateException exception)
-            {
-                return exception.Message;
-            }
-
+            var view = await ViewAsync(pool);
             var reply = await _link.EvaluateAsync(StateScripts.Acquire(pool.Strategy), KeysOf(pool.Name).Settling, Arguments(view, asking, ended));
             if (reply.Fault is not null)
             {
@@ -149,18 +152,13 @@ internal sealed partial class RedisState
     /// <summary>False when the slots were out of date and nothing was done.</summary>
     private bool Read(SharedView view, byte[] told, List<LeaseErrand> asking, List<OutcomeErrand> ended)
     {
-        See(view.Pool.Name, ReadDouble(told, 2));
         if (BinaryPrimitives.ReadUInt16LittleEndian(told) != 1)
         {
+            See(view.Pool.Name, ReadDouble(told, 2));
             return false;
         }
 
         var birth = ReadDouble(told, 10);
-        for (var i = 0; i < ended.Count; i++)
-        {
-            Tell(ended[i].Lease, ended[i].Outcome, told.AsSpan(AnswerHead + (i * ReplyRow)));
-        }
-
         var answers = told.AsSpan(AnswerHead + (ended.Count * ReplyRow));
         foreach (var errand in asking)
         {
@@ -177,6 +175,12 @@ internal sealed partial class RedisState
             }
 
             answers = answers[AnswerRow..];
+        }
+
+        See(view.Pool.Name, ReadDouble(told, 2));
+        for (var i = 0; i < ended.Count; i++)
+        {
+            Tell(ended[i].Lease, ended[i].Outcome, told.AsSpan(AnswerHead + (i * ReplyRow)));
         }
 
         return true;

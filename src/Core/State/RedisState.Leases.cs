@@ -104,9 +104,11 @@ internal sealed partial class RedisState
 
     private async ValueTask<string?> CancelDoubtfulAsync()
     {
+        // Where a lease was taken is not known: each is looked for at every backend.
+        var most = Math.Clamp(MostLookedAt / Math.Max(1, _newest?.Backends.Length ?? 0), 1, RenewedAtOnce);
         while (_doubtful.TryPeek(out var first))
         {
-            var ids = _doubtful.Where(doubt => doubt.Pool == first.Pool).Take(RenewedAtOnce).ToList();
+            var ids = _doubtful.Where(doubt => doubt.Pool == first.Pool).Take(most).ToList();
             RedisValue[] values = [SharedView.Pack(Clock()), .. ids.Select(doubt => (RedisValue)doubt.Id.ToString(CultureInfo.InvariantCulture))];
             if ((await _link.EvaluateAsync(StateScripts.Cancel, KeysOf(first.Pool).Choice, values)).Fault is { } fault)
             {
@@ -127,7 +129,7 @@ internal sealed partial class RedisState
         while (_unsettled.TryPeek(out var first))
         {
             var alike = new List<OutcomeErrand>();
-            while (alike.Count < MostAtOnce && _unsettled.TryPeek(out var next) && next.Pool == first.Pool && _unsettled.TryDequeue(out next))
+            while (alike.Count < Gathering.MostAtOnce && _unsettled.TryPeek(out var next) && next.Pool == first.Pool && _unsettled.TryDequeue(out next))
             {
                 alike.Add(next);
             }
@@ -135,7 +137,7 @@ internal sealed partial class RedisState
             if (await ExchangeAsync(first.Pool, [], alike) is { } fault)
             {
                 alike.ForEach(_unsettled.Enqueue);
-                return fault;
+                return fault.Message;
             }
         }
 

@@ -53,7 +53,7 @@ internal sealed partial class RedisState : IBalancerState, IAsyncDisposable
 
         // Two instances whose numbers meet while both leases live: less likely than 1 in 10^9, and it costs one place for 30 s.
         _lastLeaseId = (long)(chance.NextBits() % LeaseIds);
-        _gathering = new Gathering(time, MostOf, CarryAsync, GiveUp);
+        _gathering = new Gathering(time, link.Timeout, MostUrgentOf, CarryAsync, GiveUp);
         _renewal = time.CreateTimer(_ => _ = RenewQuietlyAsync(), null, RenewalPeriod, RenewalPeriod);
     }
 
@@ -159,6 +159,18 @@ internal sealed partial class RedisState : IBalancerState, IAsyncDisposable
     }
 
     private async Task<SharedView> EnrollAsync(Pool pool)
+    {
+        try
+        {
+            return await AskForSlotsAsync(pool);
+        }
+        catch (Exception exception) when (exception is not SharedStateException)
+        {
+            throw new SharedStateException(exception.GetType().Name);
+        }
+    }
+
+    private async Task<SharedView> AskForSlotsAsync(Pool pool)
     {
         var values = new RedisValue[1 + pool.Backends.Length];
         values[0] = SharedView.Pack(Clock(), _chance.NextBits() % LeaseIds, pool.Options.SlowStart.TotalMilliseconds, DigestOf(pool), LeaseMs);
