@@ -39,7 +39,7 @@ public sealed class KeepAliveWaitTests
         work.SetResult(7);
 
         await Assert.ThrowsAsync<NotSupportedException>(() => waiting);
-    });
+    }, TestContext.Current.CancellationToken);
 
     /// <summary>Takes nothing, by a fault that no client causes.</summary>
     private sealed class FaultyStream : MemoryStream
