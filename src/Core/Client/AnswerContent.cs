@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Net;
+using Roadbalancer.Wire;
 
 namespace Roadbalancer.Client;
 
@@ -46,20 +47,12 @@ internal sealed class AnswerContent(InProcessCall call) : HttpContent
         base.Dispose(disposing);
     }
 
-    private sealed class AnswerStream(InProcessCall call) : Stream
+    private sealed class AnswerStream(InProcessCall call) : ReadOnlyStream
     {
         private int _busy;
         private volatile bool _isDisposed;
 
         public override bool CanRead => !_isDisposed;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
@@ -81,9 +74,6 @@ internal sealed class AnswerContent(InProcessCall call) : HttpContent
                 Exit();
             }
         }
-
-        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-            ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
         public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
@@ -108,16 +98,6 @@ internal sealed class AnswerContent(InProcessCall call) : HttpContent
                 Exit();
             }
         }
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
         protected override void Dispose(bool disposing)
         {

@@ -135,19 +135,10 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
 
     private UpstreamAnswer BeginAnswer(WireResponse response)
     {
-        Stream source = response.Body;
         var type = AnswerTypes.Of(response.Head.Headers);
-        if (type != AnswerType.EventStream)
-        {
-            return new WholeAnswer(exchange, Lease.Backend, response.Head, _clock, _sentAt, source) { IsJson = type == AnswerType.Json };
-        }
-
-        if (ContentCoding.Of(response.Head.Headers) is { } coding)
-        {
-            source = ContentCoding.Decode(coding, source) ?? source;
-        }
-
-        return new StreamAnswer(exchange, Lease.Backend, response.Head, _clock, _sentAt, source, _join);
+        return type == AnswerType.EventStream
+            ? new StreamAnswer(exchange, Lease.Backend, response.Head, _clock, _sentAt, ContentCoding.Plain(response), _join)
+            : new WholeAnswer(exchange, Lease.Backend, response.Head, _clock, _sentAt, response.Body) { IsJson = type == AnswerType.Json };
     }
 
     private async ValueTask<AttemptOutcome> ReadErrorAsync(WireResponse response)
@@ -156,7 +147,7 @@ internal sealed class Attempt(Exchange exchange, Lease lease, Forwarder forwarde
         var isWhole = false;
         try
         {
-            await using var source = ContentCoding.Of(response.Head.Headers) is { } coding ? ContentCoding.Decode(coding, response.Body) ?? response.Body : response.Body;
+            await using var source = ContentCoding.Plain(response);
             while (!isWhole && body.Length < SavedAnswer.BodyLimit)
             {
                 var read = await source.ReadAsync(body.GetMemory(4096), _clock.Token);

@@ -11,6 +11,10 @@ internal static class ContentCoding
     public static string? Of(WireHeaders headers) =>
         headers["Content-Encoding"]?.Replace(" ", "", StringComparison.Ordinal).ToLowerInvariant() is { Length: > 0 } coding && coding != "identity" ? coding : null;
 
+    /// <summary>The answer's body, decoded; as it came where its coding is not known here.</summary>
+    public static Stream Plain(WireResponse response) =>
+        Of(response.Head.Headers) is { } coding ? Decode(coding, response.Body) ?? response.Body : response.Body;
+
     /// <summary>A stream that decodes <paramref name="coded"/>; null when the coding is not known here.</summary>
     public static Stream? Decode(string coding, Stream coded) => coding switch
     {

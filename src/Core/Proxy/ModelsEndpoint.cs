@@ -153,7 +153,7 @@ internal sealed class ModelsEndpoint(Forwarder forwarder, TimeProvider time) : I
 
     private static async Task<Dictionary<string, byte[]>> ReadAsync(WireResponse response, CancellationToken cancellationToken)
     {
-        await using var source = ContentCoding.Of(response.Head.Headers) is { } coding ? ContentCoding.Decode(coding, response.Body) ?? response.Body : response.Body;
+        await using var source = ContentCoding.Plain(response);
         using var body = new PooledBytes();
         int read;
         while ((read = await source.ReadAsync(body.GetMemory(4096), cancellationToken)) > 0)

@@ -4,7 +4,7 @@ namespace Roadbalancer.Wire;
 
 /// <summary>The body of an answer, without its framing. Its end is the backend's word: one that breaks off ends in an error, as far as its framing can tell.</summary>
 /// <param name="cancelled">What the request was sent with: once cancelled, reads end so.</param>
-internal sealed class WireBody(WireConnection connection, WireHead head, CancellationToken cancelled) : Stream
+internal sealed class WireBody(WireConnection connection, WireHead head, CancellationToken cancelled) : ReadOnlyStream
 {
     private readonly BodyFraming _framing = head.Framing;
     private long _left = head.Length ?? 0;
@@ -13,20 +13,6 @@ internal sealed class WireBody(WireConnection connection, WireHead head, Cancell
 
     /// <summary>It has been read to its end, or has none.</summary>
     public bool IsOver => _isOver;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <summary>Waits until there is something to read, or the end, without a buffer of the caller's.</summary>
     /// <exception cref="IOException">The connection broke.</exception>
@@ -80,21 +66,8 @@ internal sealed class WireBody(WireConnection connection, WireHead head, Cancell
         return new(count);
     }
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
     /// <exception cref="NotSupportedException">Always: nothing here waits on a thread.</exception>
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> ReadOnAsync(Memory<byte> buffer)
